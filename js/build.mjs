@@ -1,0 +1,85 @@
+/**
+ * Bundles and minifies each widget's script and style into saewidgets/static.
+ *
+ * A widget is a stem that has both js/src/<stem>.js and saewidgets/widgets/<stem>.py; its style js/src/<stem>.css goes
+ * with it. A new widget needs no edit here. `--check` writes nothing and fails when a committed file is not what the
+ * sources give, or belongs to no widget.
+ */
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join, parse } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const sources = join(here, "src");
+const python = join(here, "..", "saewidgets");
+const target = join(python, "static");
+
+/**
+ * Sources of all widgets, sorted.
+ * @returns {Promise<string[]>} paths of the scripts and styles
+ */
+async function entryPoints() {
+  const names = existsSync(sources) ? (await readdir(sources)).sort() : [];
+  const isWidget = (/** @type {string} */ name) =>
+    [".js", ".css"].includes(parse(name).ext) && existsSync(join(python, "widgets", `${parse(name).name}.py`));
+  return names.filter(isWidget).map((name) => join(sources, name));
+}
+
+/**
+ * Built files by name.
+ * @returns {Promise<Map<string, string>>} file name -> text
+ */
+async function bundle() {
+  const entries = await entryPoints();
+  if (entries.length === 0) throw new Error("No widget found: no js/src/<stem>.js with saewidgets/widgets/<stem>.py");
+  const { outputFiles } = await build({
+    entryPoints: entries,
+    outdir: target,
+    absWorkingDir: here,
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    charset: "utf8",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  const files = outputFiles.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return new Map(files.map((file) => /** @type {const} */ ([parse(file.path).base, file.text])));
+}
+
+/**
+ * Names of the committed files that differ from what the sources give.
+ * @param {Map<string, string>} built file name -> text
+ * @returns {Promise<string[]>} names, sorted
+ */
+async function differences(built) {
+  const present = existsSync(target) ? (await readdir(target)).filter((name) => /\.(js|css)$/.test(name)) : [];
+  const stale = [];
+  for (const name of new Set([...built.keys(), ...present])) {
+    const text = present.includes(name) ? await readFile(join(target, name), "utf8") : undefined;
+    if (text !== built.get(name)) stale.push(name);
+  }
+  return stale.sort();
+}
+
+const built = await bundle();
+const stale = await differences(built);
+if (process.argv.includes("--check")) {
+  if (stale.length > 0) {
+    console.error(
+      `saewidgets/static is not what js/src gives: ${stale.join(", ")}. Run "make js" and commit the result.`,
+    );
+    process.exit(1);
+  }
+} else {
+  await mkdir(target, { recursive: true });
+  for (const name of stale) {
+    const text = built.get(name);
+    await (text === undefined ? rm(join(target, name)) : writeFile(join(target, name), text));
+  }
+}
+for (const [name, text] of built) console.log(`${name} ${Buffer.byteLength(text)} bytes`);

@@ -1,0 +1,50 @@
+"""A microscope for sparse autoencoders that lives in a notebook cell, on your loaded model and your SAE.
+
+Importing this package is fast: torch, transformer_lens and altair are loaded when they are first needed.
+
+Example:
+    >>> import saewidgets as sw
+    >>> lab = sw.demo()  # doctest: +SKIP
+    >>> sw.TokenActivations(lab, "The capital of France is Paris.")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from saewidgets import errors as errors
+    from saewidgets.demo import DemoModule
+    from saewidgets.lab import Lab as Lab
+    from saewidgets.results import FeatureId as FeatureId
+    from saewidgets.widgets import TokenActivations as TokenActivations
+
+    demo: DemoModule
+
+__version__ = "0.1.0"
+
+# Public name -> module and attribute; None is the module itself.
+_LAZY: dict[str, tuple[str, str | None]] = {
+    "FeatureId": ("saewidgets.results", "FeatureId"),
+    "Lab": ("saewidgets.lab", "Lab"),
+    "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
+    "demo": ("saewidgets.demo", None),
+    "errors": ("saewidgets.errors", None),
+}
+
+__all__ = ["FeatureId", "Lab", "TokenActivations", "__version__", "demo", "errors"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    loaded = import_module(module)
+    value = loaded if attribute is None else getattr(loaded, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

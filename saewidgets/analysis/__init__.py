@@ -1,0 +1,1 @@
+"""Pure computations: torch in, results out; no state, no printing."""

@@ -1,0 +1,138 @@
+"""Which features fire on which tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from saewidgets.models import LanguageModel
+from saewidgets.results import Activations, Tokens
+from saewidgets.saes import SAE
+
+_BATCH_TOKENS = 4096
+_DENSE_NUMBERS = 2**24
+
+
+def activations(
+    model: LanguageModel, sae: SAE, prompts: Sequence[Tokens], *, sae_name: str = "sae", mask_special: bool = True
+) -> tuple[Activations, ...]:
+    """The features of each token of each prompt, sparse.
+
+    Prompts are run in batches padded on the right; a pad is never encoded, so that a batch gives what each prompt
+    gives alone. Memory is bounded whatever the number and length of the prompts.
+
+    Args:
+        model: The model.
+        sae: An SAE that reads one of its hook points.
+        prompts: Tokens of each prompt.
+        sae_name: What to call the SAE in the results.
+        mask_special: Whether BOS, EOS and pad are left out.
+
+    Returns:
+        One result a prompt, in the order given.
+
+    Raises:
+        HookPointError: The hook point does not exist or does not fire.
+        NonFiniteError: An activation of the model is NaN or infinite.
+    """
+    results: dict[int, Activations] = {}
+    for batch in _batches(prompts):
+        tokens = [prompts[n] for n in batch]
+        masked = [t.special if mask_special else np.zeros(len(t), bool) for t in tokens]
+        rows = _sparse_rows(model, sae, tokens, masked)
+        for n, token, mask, part in zip(batch, tokens, masked, _split(rows, masked), strict=True):
+            results[n] = Activations(
+                prompt_tokens=token,
+                indptr=part.indptr,
+                indices=part.indices,
+                values=part.values,
+                masked=mask,
+                d_sae=sae.d_sae,
+                sae=sae_name,
+                model=model.name,
+                hook=sae.hook,
+                n_nonfinite=part.n_nonfinite,
+                reference_max=sae.reference_max,
+            )
+    return tuple(results[n] for n in range(len(prompts)))
+
+
+class _Rows(NamedTuple):
+    """Sparse rows: counts and numbers set aside [rows], then features and values one row after the other."""
+
+    counts: np.ndarray
+    indices: np.ndarray
+    values: np.ndarray
+    nonfinite: np.ndarray
+
+
+class _Csr(NamedTuple):
+    indptr: np.ndarray
+    indices: np.ndarray
+    values: np.ndarray
+    n_nonfinite: int
+
+
+def _batches(prompts: Sequence[Tokens]) -> Iterator[list[int]]:
+    """Numbers of the prompts that run together: of like length, and at most ``_BATCH_TOKENS`` with their pads."""
+    batch: list[int] = []
+    for n in sorted(range(len(prompts)), key=lambda n: len(prompts[n])):
+        if batch and (len(batch) + 1) * len(prompts[n]) > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(n)
+    if batch:
+        yield batch
+
+
+def _sparse_rows(model: LanguageModel, sae: SAE, tokens: Sequence[Tokens], masked: Sequence[np.ndarray]) -> _Rows:
+    """The rows of all tokens of a batch that are not masked, one prompt after the other."""
+    ids = torch.zeros(len(tokens), max(map(len, tokens)), dtype=torch.long)
+    wanted = torch.zeros(ids.shape, dtype=torch.bool)
+    for n, (token, mask) in enumerate(zip(tokens, masked, strict=True)):
+        ids[n, : len(token)] = torch.from_numpy(token.ids)
+        wanted[n, : len(token)] = torch.from_numpy(~mask)
+    x = _wanted_rows(model.read(ids, [sae.hook])[sae.hook], wanted)
+    model.check_finite(x, sae.hook)
+    step = max(1, _DENSE_NUMBERS // sae.d_sae)
+    parts = [_nonzeros(sae.encode(chunk)[0]) for chunk in x.split(step)] if len(x) else []
+    empty = _Rows(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    return _Rows(*map(np.concatenate, zip(empty, *parts, strict=True)))
+
+
+def _wanted_rows(
+    x: Float[Tensor, "batch pos *width"], wanted: Bool[Tensor, "batch pos"]
+) -> Float[Tensor, "rows *width"]:
+    return x[wanted.to(x.device)]
+
+
+def _nonzeros(acts: Float[Tensor, "rows d_sae"]) -> _Rows:
+    """Features and values of each row, ascending; values that are not finite are counted and left out."""
+    flat = acts.flatten()
+    where = flat.nonzero().squeeze(1)
+    values = flat[where].float().cpu().numpy()
+    row, feature = np.divmod(where.cpu().numpy(), acts.shape[1])
+    finite = np.isfinite(values)
+    nonfinite = np.bincount(row[~finite], minlength=len(acts))
+    if not finite.all():
+        row, feature, values = row[finite], feature[finite], values[finite]
+    return _Rows(np.bincount(row, minlength=len(acts)), feature.astype(np.int32), values, nonfinite)
+
+
+def _split(rows: _Rows, masked: Sequence[np.ndarray]) -> Iterator[_Csr]:
+    """The rows of each prompt, with an empty row at each masked token."""
+    first_row = first_value = 0
+    for mask in masked:
+        n_rows = int((~mask).sum())
+        counts = np.zeros(len(mask), np.int64)
+        counts[~mask] = rows.counts[first_row : first_row + n_rows]
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        values = slice(first_value, first_value + int(indptr[-1]))
+        nonfinite = int(rows.nonfinite[first_row : first_row + n_rows].sum())
+        yield _Csr(indptr, rows.indices[values], rows.values[values], nonfinite)
+        first_row, first_value = first_row + n_rows, values.stop
