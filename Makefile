@@ -40,8 +40,8 @@ format: $(VENV)/.dev  ## put Python and scripts into the house format
 js: js/node_modules/.package-lock.json  ## build saewidgets/static from js/src (needs node 20)
 	cd js && npm run --silent build
 
-bench: $(VENV)/.dev  ## print the tables of ratios (BENCH_ARGS="--only activations")
-	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_activations.py $(BENCH_ARGS)
+bench: $(VENV)/.dev  ## print the tables of figures (BENCH_ARGS=activations)
+	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
 
 demo-model: $(VENV)/.dev  ## rebuild the bundled model and its SAEs from seed (about 90 minutes on 2 cores)
 	$(BIN)/python -m saewidgets.demo.build

@@ -49,7 +49,7 @@ class Lab:
         return f"Lab of model {models or 'none'}; SAEs: {shown or 'none yet, add one with lab.add_sae'}"
 
     @property
-    def models(self) -> Mapping[str, LanguageModel]:
+    def models(self) -> Models:
         """The models by name, read-only; looking at one builds it if it is not built yet."""
         return Models(self._slots)
 
@@ -183,7 +183,7 @@ class Lab:
             self._checked.add(name)
         return model
 
-    def feature_id(self, feature: FeatureId | str | int, sae: str | None = None) -> FeatureId:
+    def feature_id(self, feature: object, sae: str | None = None) -> FeatureId:
         """A feature that the lab holds, from ``"sae/123"``, ``"123"``, 123 or a :class:`FeatureId`.
 
         Args:

@@ -163,7 +163,8 @@ class LanguageModel:
         if bool(torch.isfinite(x).all()):
             return
         weights = self.model.named_parameters()
-        culprit = next((name for name, p in weights if not bool(torch.isfinite(p).all())), None)
+        culprit = next((name for name, p in weights if not bool(torch.isfinite(p).all())), "")
+        culprit = culprit.replace("._original_component", "")  # how a TransformerBridge wraps its parts
         raise NonFiniteError(
             f"The model's activations at '{hook}' are not finite.",
             got="NaN or infinity" + (f", already in the weight '{culprit}'" if culprit else ""),

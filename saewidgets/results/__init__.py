@@ -5,4 +5,13 @@ from saewidgets.results.feature_id import FeatureId
 from saewidgets.results.memory import Memory, MemoryItem
 from saewidgets.results.tokens import Tokens
 
-__all__ = ["Activations", "ActivationsBatch", "FeatureActivity", "FeatureId", "FeatureValue", "Memory", "MemoryItem", "Tokens"]
+__all__ = [
+    "Activations",
+    "ActivationsBatch",
+    "FeatureActivity",
+    "FeatureId",
+    "FeatureValue",
+    "Memory",
+    "MemoryItem",
+    "Tokens",
+]

@@ -27,7 +27,7 @@ class FeatureActivity(NamedTuple):
     feature: int
     max: float
     mean: float
-    count: int
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]
     position: int
 
 
@@ -132,7 +132,9 @@ class Activations:
         """
         if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not 0 <= index < self.d_sae:
             raise FeatureIndexError(
-                f"SAE '{self.sae}' has no such feature.", got=repr(index), expected=f"a whole number in 0..{self.d_sae - 1}"
+                f"SAE '{self.sae}' has no such feature.",
+                got=repr(index),
+                expected=f"a whole number in 0..{self.d_sae - 1}",
             )
         dense = np.zeros(len(self), np.float32)
         hit = self.indices == index

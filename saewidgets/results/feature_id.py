@@ -28,7 +28,7 @@ class FeatureId:
         return f"{self.sae}/{self.index}"
 
     @classmethod
-    def parse(cls, feature: FeatureId | str | int, default_sae: str | None = None) -> FeatureId:
+    def parse(cls, feature: object, default_sae: str | None = None) -> FeatureId:
         """Read ``"sae/123"``, ``"123"``, 123 or a FeatureId.
 
         Args:
@@ -45,7 +45,7 @@ class FeatureId:
             head, slash, tail = feature.rpartition("/")
             sae = head if slash else default_sae
             index = int(tail) if tail.isascii() and tail.isdigit() and len(tail) < 19 else tail
-        if isinstance(index, bool) or not isinstance(index, Integral) or index < 0 or not sae:
+        if not sae or isinstance(index, bool | str) or not isinstance(index, Integral) or index < 0:
             raise FeatureIndexError(
                 "This is not the name of a feature.",
                 got=repr(feature),

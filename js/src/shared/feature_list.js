@@ -1,0 +1,88 @@
+/** The features of a prompt: sorted, searched, and numbers that do not fire here. */
+
+import { h, number, percent } from "./dom.js";
+import { makeTable } from "./table.js";
+import { silent } from "./wire.js";
+
+const LISTED = 100;
+
+/** @type {import("./table.js").Column[]} */
+const COLUMNS = [
+  ["max", "max", "Largest here", number],
+  ["mean", "mean", "Mean where it fires", number],
+  ["count", "tokens", "Tokens it fires on", String],
+  ["density", "density", "Share of reference tokens it fires on", percent],
+].map(([key, name, title, text]) => {
+  const size = (/** @type {import("./table.js").Entry} */ { row }) => /** @type {any} */ (row)[/** @type {string} */ (key)];
+  return /** @type {any} */ ({ key, name, title, size, text: (/** @type {any} */ entry) => /** @type {Function} */ (text)(size(entry)) });
+});
+
+/** @param {{ onAlone(feature: number): void, onToggle(feature: number): void }} choices */
+export function makeFeatureList({ onAlone, onToggle }) {
+  const search = h("input.search", {
+    type: "search",
+    placeholder: "Search a number or label",
+    label: "Search features",
+    input: draw,
+    keydown(/** @type {KeyboardEvent} */ event) {
+      event.stopPropagation();
+      const first = /** @type {HTMLElement | null} */ (table.body.firstElementChild);
+      if (event.key === "Enter" && first) onAlone(Number(first.dataset.feature));
+      else if (event.key === "ArrowDown") first?.focus();
+    },
+  });
+  const note = h(".found", { "aria-live": "polite" });
+  let column = COLUMNS[0];
+  /** @type {import("./selection.js").Selection | undefined} */
+  let held;
+  const onSort = (/** @type {string} */ key) => {
+    column = COLUMNS.find((one) => one.key === key) ?? column;
+    draw();
+  };
+  const table = makeTable({ label: "Features of the prompt", columns: COLUMNS, onAlone, onToggle, onSort });
+
+  function draw() {
+    if (!held?.result) return;
+    const { entries, text } = find(held.result, search.value.trim().toLowerCase(), column);
+    table.show(entries, column.key);
+    table.choose(held.chosen);
+    note.textContent = text;
+  }
+  return {
+    box: h("section.right", { label: "Features" }, search, table.grid, note),
+    choose: table.choose,
+    /** @param {string} text */
+    say(text) {
+      note.textContent = text;
+    },
+    /** @param {import("./selection.js").Selection} selection */
+    show(selection) {
+      held = selection;
+      draw();
+    },
+  };
+}
+
+/**
+ * The features to list and a line about them.
+ * @param {import("./wire.js").Result} result
+ * @param {string} wanted part of a number or of a label
+ * @param {import("./table.js").Column} column
+ */
+function find({ head, rows }, wanted, column) {
+  const entries = [...rows.values()]
+    .filter(({ feature, label }) => String(feature).includes(wanted) || label.toLowerCase().includes(wanted))
+    .map((row) => ({ row, value: row.max }))
+    .sort((a, b) => column.size(b) - column.size(a) || a.row.feature - b.row.feature);
+  const all = entries.length;
+  let text = all > LISTED ? `${LISTED} of ${all} features; search finds more` : `${all} features`;
+  const typed = /^\d+$/.test(wanted) ? Number(wanted) : -1;
+  const exact = entries.findIndex(({ row }) => row.feature === typed);
+  if (exact >= 0) entries.unshift(...entries.splice(exact, 1));
+  else if (typed >= head.d_sae) text = `${head.sae} has features 0 to ${head.d_sae - 1}`;
+  else if (typed >= 0) {
+    entries.unshift({ row: silent(typed), value: 0 });
+    text = `${typed} does not fire here`;
+  }
+  return { entries: entries.slice(0, LISTED), text };
+}

@@ -1,0 +1,205 @@
+/** The tokens of a prompt: a grid of one row that wraps like prose, walked with the arrow keys. */
+
+import { h, keep, mark, number, set, visible } from "./dom.js";
+import { band, level, tint, wash } from "./palette.js";
+
+const PAGE = 20;
+const LINE = 9;
+
+/** @typedef {import("./selection.js").Chosen} Chosen */
+/** @typedef {import("./wire.js").Result["head"]} Head */
+/** @typedef {{ layers: string[], texts: string[], share: number }} Coat what is painted on a token; share of the focus */
+
+/** @param {{ onSelect(position: number): void, onHover(position?: number, cell?: HTMLElement): void }} handlers */
+export function makeStrip({ onSelect, onHover }) {
+  const row = h("", { role: "row" });
+  const grid = h(".strip", { role: "grid", label: "Tokens of the prompt" }, row);
+  /** @type {HTMLElement[]} */
+  let cells = [];
+  /** @type {string[]} */
+  let labels = [];
+  /** @type {(Coat | undefined)[]} */
+  let coats = [];
+  let current = 0;
+
+  /** @param {number} position @param {boolean} [focus] */
+  const rove = (position, focus) => {
+    if (!cells[position]) return;
+    cells[current].tabIndex = -1;
+    current = position;
+    cells[current].tabIndex = 0;
+    if (focus) cells[current].focus();
+  };
+  walk(grid, () => cells, () => current, rove, onSelect, onHover);
+
+  return {
+    grid,
+    /** Draw the tokens of a result. @param {Head} head */
+    show(head) {
+      const drawn = draw(head);
+      ({ cells, labels } = drawn);
+      row.replaceChildren(...drawn.nodes);
+      coats = [];
+      current = 0;
+      rove(0);
+    },
+    /** Colour the tokens. @param {Chosen[]} chosen */
+    paint(chosen) {
+      const former = coats;
+      coats = coatsOf(chosen);
+      grid.style.setProperty("--bands", String(chosen.length > 1 ? chosen.length : 0));
+      cells.forEach((cell, i) => {
+        const coat = coats[i];
+        if (!coat && !former[i]) return;
+        cell.style.background = coat?.layers.join() ?? "";
+        set(cell, "data-level", coat?.share ? level(coat.share) : 0);
+        set(cell, "aria-label", [labels[i], ...(coat?.texts ?? [])].join(", "));
+      });
+    },
+    /** Mark the chosen token. @param {number} position -1 for none */
+    select(position) {
+      cells.forEach((cell, i) => {
+        set(cell, "aria-selected", i === position);
+      });
+      rove(position);
+    },
+  };
+}
+
+/**
+ * Cells of the tokens, with places to break a line in front of those that begin with a space.
+ * @param {Head} head
+ */
+function draw(head) {
+  const groups = new Map(head.groups.map(([start, stop, text]) => [start, { stop, text }]));
+  let until = 0;
+  /** @type {Node[]} */
+  const nodes = [];
+  /** @type {string[]} */
+  const labels = [];
+  const cells = head.tokens.map((token, position) => {
+    const group = groups.get(position);
+    const masked = head.masked.includes(position);
+    const rest = position < until;
+    const kind = `${head.special.includes(position) ? ".special" : ""}${masked ? ".masked" : ""}${rest ? ".rest" : ""}`;
+    const cell = /** @type {HTMLElement} */ (h(`span.tok${kind}`, { role: "gridcell", tabindex: -1 }));
+    if (!rest) fill(cell, group?.text ?? token);
+    if (group) until = group.stop;
+    if (/^\s/.test(token)) nodes.push(h("wbr"));
+    nodes.push(cell);
+    labels.push(`${position}: ${visible(token)}${masked ? ", masked" : ""}`);
+    set(cell, "aria-label", labels[position]);
+    return cell;
+  });
+  return { cells, labels, nodes };
+}
+
+/**
+ * Put a token's text into its cell: the text itself, with a mark in front of each character that cannot be seen.
+ * @param {HTMLElement} cell
+ * @param {string} text
+ */
+function fill(cell, text) {
+  let plain = "";
+  for (const character of text) {
+    const sign = mark(character);
+    if (sign) {
+      cell.append(plain, h("span.ctl", { "data-mark": sign }, character));
+      plain = "";
+    } else plain += character;
+  }
+  cell.append(plain);
+}
+
+/**
+ * What is painted on each token: the tint of the feature in focus, and with several features a band for each.
+ * @param {Chosen[]} chosen
+ */
+function coatsOf(chosen) {
+  /** @type {Coat[]} */
+  const coats = [];
+  chosen.forEach(({ row, id, slot, scale, focus }, k) => {
+    row?.positions.forEach((position, i) => {
+      const share = row.values[i] / scale;
+      coats[position] ??= { layers: [], texts: [], share: 0 };
+      const coat = coats[position];
+      coat.texts.push(`${id} ${number(row.values[i])}`);
+      if (chosen.length > 1) {
+        const bottom = 5 * (chosen.length - 1 - k) + 1;
+        coat.layers.unshift(`${band(slot, 0.35 + 0.65 * Math.min(1, share))} 0 calc(100% - ${bottom}px)/100% 4px no-repeat`);
+      }
+      if (focus) {
+        coat.layers.push(wash(slot, tint(share)));
+        coat.share = share;
+      }
+    });
+  });
+  return coats;
+}
+
+/**
+ * The cell above (-1) or below (1), nearest in x.
+ * @param {HTMLElement[]} cells
+ * @param {number} from
+ * @param {number} direction
+ */
+function vertical(cells, from, direction) {
+  const { offsetTop: top, offsetLeft: x } = cells[from];
+  const off = (/** @type {number} */ i) => Math.abs(cells[i].offsetLeft - x);
+  let best = from;
+  let line = top;
+  for (let i = from + direction; cells[i]; i += direction) {
+    const y = cells[i].offsetTop;
+    if (Math.abs(y - top) < LINE) continue;
+    if (line === top) line = y;
+    if (Math.abs(y - line) > LINE) break;
+    if (best === from || off(i) < off(best)) best = i;
+  }
+  return best;
+}
+
+/**
+ * Keys and mouse of the grid.
+ * @param {HTMLElement} grid
+ * @param {() => HTMLElement[]} cells
+ * @param {() => number} current
+ * @param {(position: number, focus?: boolean) => void} rove
+ * @param {(position: number) => void} onSelect
+ * @param {(position?: number, cell?: HTMLElement) => void} onHover
+ */
+function walk(grid, cells, current, rove, onSelect, onHover) {
+  const indexOf = (/** @type {Event} */ { target }) =>
+    cells().indexOf(/** @type {HTMLElement} */ (/** @type {Element} */ (target).closest(".saew-tok")));
+  /** @type {Record<string, () => number>} */
+  const moves = {
+    ArrowLeft: () => current() - 1,
+    ArrowRight: () => current() + 1,
+    ArrowUp: () => vertical(cells(), current(), -1),
+    ArrowDown: () => vertical(cells(), current(), 1),
+    Home: () => 0,
+    End: () => cells().length,
+    PageUp: () => current() - PAGE,
+    PageDown: () => current() + PAGE,
+  };
+  grid.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") onSelect(current());
+    else if (event.key === "Escape") onHover();
+    else if (moves[event.key]) rove(Math.max(0, Math.min(cells().length - 1, moves[event.key]())), true);
+    else return;
+    keep(event);
+  });
+  grid.addEventListener("click", (event) => {
+    const position = indexOf(event);
+    if (position < 0) return;
+    rove(position, true);
+    onSelect(position);
+  });
+  const over = (/** @type {Event} */ event) => {
+    const position = indexOf(event);
+    onHover(position, cells()[position]);
+    if (event.type === "focusin") rove(position);
+  };
+  const out = () => onHover();
+  for (const name of ["mouseover", "focusin"]) grid.addEventListener(name, over);
+  for (const name of ["mouseleave", "focusout"]) grid.addEventListener(name, out);
+}

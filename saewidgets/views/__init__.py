@@ -1,0 +1,25 @@
+"""Static pictures of results: HTML for every host, and plain text."""
+
+from __future__ import annotations
+
+from saewidgets.results import Activations
+from saewidgets.views.token_strip import token_strip_html, token_strip_text
+
+__all__ = ["first_feature", "html", "text", "token_strip_html", "token_strip_text"]
+
+
+def html(result: Activations) -> str:
+    """A result as HTML: its strongest feature marked on the tokens, and a table."""
+    return token_strip_html(result, first_feature(result))
+
+
+def text(result: Activations) -> str:
+    """A result as plain text."""
+    return token_strip_text(result, first_feature(result))
+
+
+def first_feature(result: Activations) -> int | None:
+    """The feature to show first: the strongest one that fires on at most a third of the tokens, else the strongest."""
+    rows = result.top(100)
+    telling = (row.feature for row in rows if row.count <= max(1, len(result) // 3))
+    return next(telling, rows[0].feature if rows else None)

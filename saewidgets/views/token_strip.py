@@ -1,0 +1,162 @@
+"""Which features fire on which tokens, as HTML that survives sanitisers, and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from saewidgets.results import Activations, FeatureId
+
+MARKED_TOKENS = 200
+HUE = "253,141,60"
+
+
+def token_strip_html(result: Activations, feature: int | None = None, *, top: int = 10, label: str = "") -> str:
+    """A caption, the tokens with one feature marked, and a table of the strongest features.
+
+    ``<mark>`` above 25 % of the largest activation, ``<b>`` above 60 %, the value as tooltip. At most 200 tokens are
+    marked, the strongest; the caption says so.
+
+    Args:
+        result: What fires where.
+        feature: The feature to mark; none by default.
+        top: How many rows the table has.
+        label: Name of the feature for people.
+
+    Example:
+        >>> import numpy as np
+        >>> from saewidgets.results import Tokens
+        >>> tokens = Tokens(np.array([3]), (b"<Hi>",), np.array([False]))
+        >>> one = Activations(tokens, np.array([0, 1]), np.array([7]), np.array([2.0]), np.array([False]), 8, "s", "m", "h")
+        >>> token_strip_html(one, 7).split("<br>")[1][:75]
+        '<mark title=2 style=background:rgba(253,141,60,.60)><b>&lt;Hi&gt;</b></mark'
+    """
+    values = np.zeros(len(result), np.float32) if feature is None else result.feature(feature)
+    strongest = np.argsort(-values, kind="stable")[:MARKED_TOKENS]
+    marked = np.zeros(len(result), bool)
+    marked[strongest[values[strongest] > 0]] = True
+    largest = float(values.max(initial=0.0))
+    caption = [_what(result, feature, largest, label), *_notes(result)]
+    fires = int((values > 0).sum())
+    if fires > MARKED_TOKENS:
+        caption.append(f"the {MARKED_TOKENS} strongest of {fires} marked")
+    cells = "".join(
+        _cell(text, float(values[start:stop].max()), largest, bool(marked[start:stop].any()), special)
+        for start, stop, text, special in _groups(result)
+    )
+    return f"<p>{' · '.join(caption)}<br>{cells}</p>{top_features_html(result, top)}"
+
+
+def token_strip_text(result: Activations, feature: int | None = None, *, top: int = 5, label: str = "") -> str:
+    """The same in plain text: the caption, the text, and a line for each of the strongest features.
+
+    Args:
+        result: What fires where.
+        feature: The feature to name first, with the tokens on which it fires.
+        top: How many features are listed.
+        label: Name of the feature for people.
+    """
+    name = f"{result.sae}/{feature}" if feature is not None else result.sae
+    lines = [f"{name}{f' ({label})' if label else ''} · model {result.model} · {', '.join(_plain_notes(result))}"]
+    lines.append(repr(result.prompt_tokens.text)[1:-1])
+    if feature is not None:
+        values = result.feature(feature)
+        order = np.argsort(-values, kind="stable")[:8]
+        fires = [f"{result.tokens[p]!r} {number(values[p])}" for p in order.tolist() if values[p] > 0]
+        lines.append(f"fires on {', '.join(fires)}" if fires else "does not fire here")
+    for row in result.top(top):
+        where = f"largest at {row.position} {result.tokens[row.position]!r}"
+        lines.append(f"{result.sae}/{row.feature}: max {number(row.max)} on {row.count} tokens, {where}")
+    return "\n".join(lines)
+
+
+def top_features_html(result: Activations, top: int = 10) -> str:
+    """The strongest features of a prompt as a plain table."""
+    rows = [
+        (str(row.feature), number(row.max), number(row.mean), str(row.count), visible(result.tokens[row.position]))
+        for row in result.top(top)
+    ]
+    return table_html(("feature", "max", "mean", "tokens", "largest at"), rows)
+
+
+def table_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A plain table; every cell is escaped."""
+    if not rows:
+        return ""
+    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def number(value: float) -> str:
+    """Three significant digits.
+
+    Example:
+        >>> number(8.3125), number(0.00123), number(1234.5), number(2.0)
+        ('8.31', '0.00123', '1234', '2')
+    """
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def visible(text: str) -> str:
+    """Text with its spaces, line ends, tabs and control characters to be seen.
+
+    Example:
+        >>> visible(" a\\n"), visible("\\x00")
+        ('·a↵', '␀')
+    """
+    return "".join(_mark(character) for character in text)
+
+
+def _mark(character: str) -> str:
+    code = ord(character)
+    known = {" ": "·", "\n": "↵", "\t": "⇥", "\x7f": "␡"}
+    return known.get(character) or (chr(0x2400 + code) if code < 32 else character)
+
+
+def _groups(result: Activations) -> list[tuple[int, int, str, bool]]:
+    special = result.special_mask
+    return [(start, stop, text, bool(special[start])) for start, stop, text in result.prompt_tokens.groups]
+
+
+def _cell(text: str, value: float, largest: float, marked: bool, special: bool) -> str:
+    """One whole-character run of tokens."""
+    shown = "".join("↵\n" if c == "\n" else c if c == " " else _mark(c) for c in text)
+    body = f"<code>{escape(shown)}</code>" if special else escape(shown).replace("\n", "<br>")
+    if not marked or value <= 0:
+        return body
+    level = value / largest
+    style = f"title={number(value)} style=background:rgba({HUE},{_alpha(level)})"
+    if level > 0.6:
+        return f"<mark {style}><b>{body}</b></mark>"
+    return f"<mark {style}>{body}</mark>" if level > 0.25 else f"<span {style}>{body}</span>"
+
+
+def _alpha(level: float) -> str:
+    return f"{0.08 + 0.52 * level:.2f}"[1:]
+
+
+def _what(result: Activations, feature: int | None, largest: float, label: str) -> str:
+    if feature is None:
+        return f"SAE <b>{escape(result.sae)}</b>"
+    name = f"Feature <b>{escape(str(FeatureId(result.sae, feature)))}</b>"
+    name += f" <i>{escape(label)}</i>" if label else ""
+    return f"{name} · {f'max {number(largest)}' if largest > 0 else 'does not fire here'}"
+
+
+def _notes(result: Activations) -> list[str]:
+    return [f"model {escape(result.model)}", *(escape(note) for note in _plain_notes(result))]
+
+
+def _plain_notes(result: Activations) -> list[str]:
+    """What a reader must know about this picture: length, cut, masked, set aside."""
+    tokens, masked = result.prompt_tokens, int(result.masked.sum())
+    whole = len(tokens) + tokens.n_dropped
+    notes = [f"showing {len(tokens)} of {whole} tokens" if tokens.n_dropped else f"{len(tokens)} tokens"]
+    if masked:
+        notes.append(f"{masked} of {len(tokens)} positions masked")
+    if result.n_nonfinite:
+        notes.append(f"{result.n_nonfinite} activations are not finite and are left out")
+    return notes

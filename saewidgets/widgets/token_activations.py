@@ -1,0 +1,305 @@
+"""The live view of which features fire on which tokens of a prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import traitlets
+
+from saewidgets.errors import FeatureIndexError, MismatchError, TokenError, UnknownNameError
+from saewidgets.results import Activations, FeatureId
+from saewidgets.views import first_feature, token_strip_html, token_strip_text
+from saewidgets.widgets.base import LiveView
+from saewidgets.widgets.wire import labels_of, pack
+from saewidgets.widgets.worker import Job, worker_of
+
+MOST_FEATURES = 6
+ANY_LENGTH = 2**63
+
+
+class Prompt(traitlets.Unicode):
+    """Text; what is not valid Unicode is escaped on its way to the browser."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tag(to_json=lambda text, _: text.encode("utf-8", "backslashreplace").decode())
+
+
+class SAEName(traitlets.TraitType[Any, Any]):
+    """The name of an SAE that the lab holds."""
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Raise UnknownNameError for any other value."""
+        return obj._known_sae(value)
+
+
+class Feature(traitlets.TraitType[Any, Any]):
+    """The name of a feature, or "" for none; an index or a FeatureId is turned into its name."""
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Raise FeatureIndexError or UnknownNameError where there is no such feature."""
+        return "" if value is None or value == "" else str(obj._known_feature(value))
+
+
+class Features(traitlets.TraitType[Any, Any]):
+    """Up to six features of one SAE, each once."""
+
+    def validate(self, obj: Any, value: Any) -> tuple[str, ...]:
+        """Raise FeatureIndexError, UnknownNameError or MismatchError."""
+        one = isinstance(value, (str, int, FeatureId))
+        return obj._known_features((value,) if one else tuple(value or ()))
+
+
+class Position(traitlets.TraitType[Any, Any]):
+    """A token of the prompt, or None."""
+
+    def validate(self, obj: Any, value: Any) -> int | None:
+        """Raise TokenError where the prompt has no such position."""
+        return obj._known_position(value)
+
+
+class Shown(traitlets.TraitType[Any, Any]):
+    """The result on the screen; reading it waits for the work of its view."""
+
+    def get(self, obj: Any, cls: Any = None) -> Any:
+        """The newest good result, or None where there has been none."""
+        obj._wait()
+        return super().get(obj, cls)
+
+
+class TokenActivations(LiveView, stem="token_activations"):
+    """A prompt box, its tokens coloured by up to six features, and the features that fire.
+
+    Editing the prompt runs it again, the last edit wins; choosing features recolours in the browser and asks nothing of
+    the kernel. A prompt that cannot be run shows its error in the view, and the view goes on working.
+
+    Args:
+        lab: Where the model and the SAEs are.
+        prompt: The text.
+        sae: Name of the SAE; by default that of ``feature``, else the first in the lab.
+        feature: The feature to colour by: ``"sae/123"``, 123 or a FeatureId. None: the strongest feature that fires on
+            at most a third of the tokens. "": none.
+        features: Up to six features to show at once.
+        token: Position of the token whose features are listed.
+        mask_special: Whether special tokens (BOS, EOS, pad) are left out.
+
+    Raises:
+        UnknownNameError: The lab holds no such SAE.
+        FeatureIndexError: The SAE has no such feature.
+        MismatchError: Features of two SAEs, or more than six.
+        TypeError: An argument that does not exist.
+
+    Example:
+        >>> import saewidgets as sw
+        >>> view = sw.TokenActivations(sw.demo(), "The capital of France is Paris.")  # doctest: +SKIP
+        >>> view.feature, view.result.top(1)  # doctest: +SKIP
+    """
+
+    prompt = Prompt(help="The text that is run.").tag(sync=True)
+    sae = SAEName("", help="Name of the SAE in the lab; assigning another one runs the prompt again.").tag(sync=True)
+    feature = Feature(
+        "",
+        help="The feature in focus, 'sae/123', or ''. 123 and FeatureId are accepted. A feature that is not among "
+        "`features` takes the place of the one in focus; a feature of another SAE changes `sae`.",
+    ).tag(sync=True)
+    features = Features(
+        (), help="Up to six features shown at once, 'sae/123' each; all of one SAE. A feature given twice counts once."
+    ).tag(sync=True)
+    token = Position(None, help="Position of the chosen token, from 0 (BOS counts), or None.").tag(sync=True)
+    mask_special = traitlets.Bool(True, help="Whether special tokens are left out of all numbers.").tag(sync=True)
+    result: Any = Shown(
+        None,
+        read_only=True,
+        help="The Activations on the screen, None until a prompt has run well. Reading waits for the view's work.",
+    )
+    _data = traitlets.Bytes(b"", help="The result, packed (wire.py).").tag(sync=True)
+    _saes = traitlets.List(help="Names of the lab's SAEs.").tag(sync=True)
+
+    def __init__(
+        self,
+        lab: Any,
+        prompt: str = "",
+        *,
+        sae: str | None = None,
+        feature: FeatureId | str | int | None = None,
+        features: Any = (),
+        token: int | None = None,
+        mask_special: bool = True,
+        **unknown: Any,
+    ) -> None:
+        self.lab = lab
+        self._choose = feature is None and not features
+        self._ready = False
+        named = feature if feature not in (None, "") else next(iter(features or ()), None)
+        super().__init__(
+            unknown,
+            prompt=prompt,
+            sae=self._known_sae(sae or _sae_named(named) or next(iter(lab.saes), "")),
+            mask_special=mask_special,
+        )
+        self._saes = list(lab.saes)
+        self.features = features
+        if feature is not None:
+            self.feature = feature
+        self._ready = True
+        self._run()
+        self._wait()
+        if token is not None:
+            self.token = token
+
+    # ---- what may be assigned ------------------------------------------------------------------------------------
+
+    def _known_sae(self, name: Any) -> str:
+        if not isinstance(name, str) or name not in self.lab.saes:
+            raise UnknownNameError(
+                "The lab holds no such SAE.",
+                got=repr(name),
+                expected=", ".join(map(repr, self.lab.saes)) or "an SAE in the lab",
+                do="name one of these, or add it with lab.add_sae(...)",
+            )
+        return name
+
+    def _known_feature(self, feature: Any) -> FeatureId:
+        parsed = FeatureId.parse(feature, self.sae)
+        size = int(self.lab.saes[self._known_sae(parsed.sae)].d_sae)
+        if parsed.index >= size:
+            raise FeatureIndexError(
+                f"SAE '{parsed.sae}' has no such feature.", got=parsed.index, expected=f"a whole number in 0..{size - 1}"
+            )
+        return parsed
+
+    def _known_features(self, features: tuple[Any, ...]) -> tuple[str, ...]:
+        parsed = dict.fromkeys(self._known_feature(feature) for feature in features)
+        if len({feature.sae for feature in parsed}) > 1:
+            raise MismatchError(
+                "The features are of different SAEs.", got=", ".join(map(str, parsed)), expected="features of one SAE"
+            )
+        if len(parsed) > MOST_FEATURES:
+            raise MismatchError("Too many features at once.", got=len(parsed), expected=f"at most {MOST_FEATURES}")
+        return tuple(map(str, parsed))
+
+    def _known_position(self, position: Any) -> int | None:
+        if position is None:
+            return None
+        # While a prompt is under way its length is not known; _show drops a position that it does not have.
+        length = len(self._trait_values.get("result") or ()) if self._idle() else ANY_LENGTH
+        whole = hasattr(position, "__index__") and not isinstance(position, bool)
+        if not whole or not 0 <= int(position) < length:
+            expected = f"a whole number in 0..{length - 1}" if length != ANY_LENGTH else "a whole number >= 0"
+            raise TokenError("The prompt has no such position.", got=repr(position), expected=expected)
+        return int(position)
+
+    # ---- keeping the traits together -----------------------------------------------------------------------------
+
+    @traitlets.observe("feature")
+    def _feature_changed(self, change: Any) -> None:
+        new, old = change["new"], change["old"]
+        if not new:
+            self.features = ()
+        elif new not in self.features:
+            same = _sae_named(new) == self.sae and old in self.features
+            self.features = tuple(new if one == old else one for one in self.features) if same else (new,)
+
+    @traitlets.observe("features")
+    def _features_changed(self, change: Any) -> None:
+        features = change["new"]
+        if self.feature not in features:
+            self.feature = features[0] if features else ""
+        if features:
+            self.sae = _sae_named(features[0])
+
+    @traitlets.observe("sae")
+    def _sae_changed(self, change: Any) -> None:
+        if any(_sae_named(feature) != change["new"] for feature in self.features):
+            self.features = ()
+            self._choose = True
+        self._run()
+
+    @traitlets.observe("prompt", "mask_special")
+    def _input_changed(self, _: Any) -> None:
+        self._run()
+
+    # ---- running -------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Post the prompt to the model's worker."""
+        if not self._ready:
+            return
+        prompt, sae, mask_special = self.prompt, self.sae, self.mask_special
+
+        def work(job: Job) -> None:
+            result = self.lab.activations(prompt, sae=sae, mask_special=mask_special)
+            job.check()
+            self._show(result, prompt)
+
+        self._post(worker_of(_model_of(self.lab, sae)), "activations", work)
+
+    def _idle(self) -> bool:
+        return all(job.finished for job in self._jobs.values())
+
+    def _show(self, result: Activations, prompt: str) -> None:
+        """Put a result on the screen; runs on the worker."""
+        held = self.lab.saes[result.sae]
+        label = labels_of(getattr(held, "labels", None))
+        self._saes = list(self.lab.saes)
+        self._data = pack(result, prompt=prompt, density=getattr(held, "density", None), label=label)
+        self.set_trait("result", result)
+        if self.token is not None and self.token >= len(result):
+            self.token = None
+        first = first_feature(result)
+        if self._choose and first is not None:
+            self._choose = False
+            if not self.features and result.sae == self.sae:
+                self.feature = f"{result.sae}/{first}"
+
+    # ---- what the browser may ask --------------------------------------------------------------------------------
+
+    def _op_set(self, message: dict[str, Any]) -> None:
+        """Assign traits; each is checked as if it were assigned in Python."""
+        for name in ("prompt", "mask_special", "sae", "features", "feature", "token"):
+            if name in message:
+                setattr(self, name, message[name])
+
+    def _op_run(self, _: dict[str, Any]) -> None:
+        self._run()
+
+    # ---- without a kernel ----------------------------------------------------------------------------------------
+
+    def static_html(self) -> str:
+        """The tokens with the feature in focus marked, and a table of the strongest features."""
+        if self.result is None:
+            return f"<p>{_escaped(self.error or 'Nothing has been run yet.')}</p>"
+        return token_strip_html(self.result, self._focus())
+
+    def static_text(self) -> str:
+        """The same as plain text."""
+        if self.result is None:
+            return self.error or "Nothing has been run yet."
+        return token_strip_text(self.result, self._focus())
+
+    def _focus(self) -> int | None:
+        """Index of the feature in focus, if it belongs to the result on the screen."""
+        if not self.feature:
+            return None
+        focus = FeatureId.parse(self.feature)
+        return focus.index if focus.sae == self.result.sae else None
+
+
+def _sae_named(feature: Any) -> str | None:
+    """The SAE in a feature's name; None for a bare index."""
+    if isinstance(feature, FeatureId):
+        return feature.sae
+    return feature.rpartition("/")[0] or None if isinstance(feature, str) else None
+
+
+def _model_of(lab: Any, sae: str) -> Any:
+    """The model that an SAE of the lab belongs to; the lab itself stands in where it cannot be told."""
+    if hasattr(lab, "model_of"):
+        return lab.model_of(sae)
+    return next(iter(lab.models.values()), lab)
+
+
+def _escaped(text: str) -> str:
+    import html
+
+    return html.escape(text).replace("\n", "<br>")
