@@ -204,13 +204,15 @@ class Lab:
         return found
 
     @overload
-    def activations(self, prompt: str, sae: str | None = None, mask_special: bool = True) -> Activations: ...
-    @overload
-    def activations(self, prompt: list[str], sae: str | None = None, mask_special: bool = True) -> ActivationsBatch: ...
+    def activations(
+        self, prompt: str | list[int], sae: str | None = None, mask_special: bool = True
+    ) -> Activations: ...
     @overload
     def activations(
-        self, prompt: Any, sae: str | None = None, mask_special: bool = True
-    ) -> Activations | ActivationsBatch: ...
+        self, prompt: list[str] | list[list[int]], sae: str | None = None, mask_special: bool = True
+    ) -> ActivationsBatch: ...
+    @overload
+    def activations(self, prompt: Any, sae: str | None = None, mask_special: bool = True) -> Any: ...
     def activations(self, prompt: Any, sae: str | None = None, mask_special: bool = True) -> Any:
         """Which features fire on which tokens.
 

@@ -137,7 +137,14 @@ def _save_hf(architecture: str, d_vocab: int, folder: Path) -> None:
     if architecture == "gpt2":
         model = hf.GPT2LMHeadModel(
             hf.GPT2Config(
-                vocab_size=d_vocab, n_embd=32, n_layer=2, n_head=4, n_positions=32, n_inner=64, bos_token_id=0, eos_token_id=0
+                vocab_size=d_vocab,
+                n_embd=32,
+                n_layer=2,
+                n_head=4,
+                n_positions=32,
+                n_inner=64,
+                bos_token_id=0,
+                eos_token_id=0,
             )
         )
     elif architecture == "neox":

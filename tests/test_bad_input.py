@@ -73,8 +73,16 @@ CASES: dict[str, tuple[Callable[[Bench], Any], type[SaewidgetsError], str]] = {
     "ids with a fraction": (lambda b: b.lab.activations([0.5]), TokenError, "whole numbers"),
     "rows with an id too high": (lambda b: b.lab.activations(np.full((2, 3), 999)), TokenError, "token id 999"),
     "lone surrogate": (lambda b: b.lab.activations("a\ud800"), PromptError, "surrogate.*character 1"),
-    "unknown SAE": (lambda b: b.lab.activations("the", "other"), UnknownNameError, "no SAE of that name.*'other'.*'sae'"),
-    "SAE of the wrong width": (lambda b: b.lab.add_sae(b.tensors(d_in=16), hook=HOOK), MismatchError, "16, hook width 32"),
+    "unknown SAE": (
+        lambda b: b.lab.activations("the", "other"),
+        UnknownNameError,
+        "no SAE of that name.*'other'.*'sae'",
+    ),
+    "SAE of the wrong width": (
+        lambda b: b.lab.add_sae(b.tensors(d_in=16), hook=HOOK),
+        MismatchError,
+        "16, hook width 32",
+    ),
     "hook that does not exist": (lambda b: b.add("blocks.7.hook_resid_post"), HookPointError, "such as blocks"),
     "hook that does not fire": (lambda b: b.add("blocks.1.hook_mlp_in"), HookPointError, "did not fire"),
     "no hook": (lambda b: b.add(None), LoadError, "does not say what it reads"),

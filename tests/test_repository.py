@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -86,20 +85,12 @@ def test_the_arrow_check_sees_an_arrow_that_points_up_or_sideways() -> None:
     assert wrong_arrows("views", {"results", "models"}) == {"models"}
 
 
-def test_import_is_light() -> None:
-    program = (
-        "import json, sys, time; start = time.process_time(); import saewidgets; "
-        "print(json.dumps([time.process_time() - start, sorted(sys.modules)]))"
-    )
-    runs = [
-        json.loads(subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True).stdout)
-        for _ in range(3)
-    ]
-    heavy = {"torch", "transformer_lens", "transformers", "sae_lens", "altair", "pandas"}
-    assert heavy & set(runs[0][1]) == set()
-    seconds = min(cpu for cpu, _ in runs)
-    print(f"import saewidgets: {seconds:.2f} CPU s")
-    assert seconds < 0.5
+def test_import_takes_half_a_cpu_second_at_most() -> None:
+    program = "import time; start = time.process_time(); import saewidgets; print(time.process_time() - start)"
+    command = [sys.executable, "-c", program]
+    runs = [float(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout) for _ in range(3)]
+    print(f"import saewidgets: {min(runs):.2f} CPU s")
+    assert min(runs) < 0.5
 
 
 # What stands for a distribution that another declared one brings and pins.
@@ -116,7 +107,7 @@ def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
     declared, optional = names_of(project["dependencies"]), names_of(project["optional-dependencies"]["saelens"])
     tops = {name.split(".")[0] for path in modules() for name in imported_modules(path)}
     third_party = tops - sys.stdlib_module_names - {"saewidgets"}
-    known = packages_distributions() | {"sae_lens": ["sae-lens"]}
+    known = {**packages_distributions(), "sae_lens": ["sae-lens"]}
     used = names_of([BROUGHT_BY.get(top) or known[top][0] for top in third_party])
     assert used - optional == declared
 

@@ -124,7 +124,7 @@ class Activations:
         columns = [activity[name][order].tolist() for name in FeatureActivity._fields]
         return tuple(FeatureActivity(*row) for row in zip(*columns, strict=True))
 
-    def feature(self, index: int) -> np.ndarray:
+    def feature(self, index: int | np.integer) -> np.ndarray:
         """Activation of one feature at every token, float32 [pos]; 0 where it does not fire or is masked.
 
         Raises:
@@ -141,7 +141,7 @@ class Activations:
         dense[self._positions[hit]] = self.values[hit]
         return dense
 
-    def by_token(self, position: int, k: int | None = None) -> tuple[FeatureValue, ...]:
+    def by_token(self, position: int | np.integer, k: int | None = None) -> tuple[FeatureValue, ...]:
         """The features of one token, largest first.
 
         Args:
@@ -194,4 +194,6 @@ class ActivationsBatch(Sequence[Activations]):
         import pandas as pd
 
         frames = [prompt.to_frame() for prompt in self.prompts]
+        if not frames:
+            return pd.DataFrame(columns=["prompt", "position", "token", "feature", "activation"])
         return pd.concat(frames, keys=range(len(frames)), names=["prompt"]).reset_index(level=0).reset_index(drop=True)

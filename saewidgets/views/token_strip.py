@@ -62,9 +62,9 @@ def token_strip_text(result: Activations, feature: int | None = None, *, top: in
     lines = [f"{name}{f' ({label})' if label else ''} · model {result.model} · {', '.join(_plain_notes(result))}"]
     lines.append(repr(result.prompt_tokens.text)[1:-1])
     if feature is not None:
-        values = result.feature(feature)
-        order = np.argsort(-values, kind="stable")[:8]
-        fires = [f"{result.tokens[p]!r} {number(values[p])}" for p in order.tolist() if values[p] > 0]
+        values = result.feature(feature).tolist()
+        order = sorted(range(len(result)), key=lambda p: -values[p])[:8]
+        fires = [f"{result.tokens[p]!r} {number(values[p])}" for p in order if values[p] > 0]
         lines.append(f"fires on {', '.join(fires)}" if fires else "does not fire here")
     for row in result.top(top):
         where = f"largest at {row.position} {result.tokens[row.position]!r}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import sys
+import threading
 import uuid
 import weakref
 from collections.abc import Callable
@@ -57,20 +59,11 @@ class LiveView(anywidget.AnyWidget):
 
     def _refuse(self, unknown: dict[str, Any]) -> None:
         """An unknown keyword is an error; a misspelt one would be dropped without a word otherwise."""
-        known = sorted(name for name, trait in self.traits().items() if trait.help and not name.startswith("_"))
-        settable = [name for name in known if name in type(self)._arguments()]
-        for name in unknown:
-            if name == "layout":
-                continue
-            close = difflib.get_close_matches(name, settable, n=1)
-            advice = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(settable)}."
+        known = [name for name in inspect.signature(type(self)).parameters if name != "unknown"]
+        for name in unknown.keys() - {"layout"}:
+            close = difflib.get_close_matches(name, known, n=1)
+            advice = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known)}."
             raise TypeError(f"{type(self).__name__} has no argument {name!r}; {advice}")
-
-    @classmethod
-    def _arguments(cls) -> tuple[str, ...]:
-        """Names of the arguments of the constructor."""
-        code = cls.__init__.__code__
-        return code.co_varnames[2 : code.co_argcount + code.co_kwonlyargcount]
 
     # ---- work ----------------------------------------------------------------------------------------------------
 
@@ -111,7 +104,8 @@ class LiveView(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Close the view; its work stops."""
-        self.stop() if hasattr(self, "_jobs") else None
+        if hasattr(self, "_jobs"):
+            self.stop()
         super().close()
 
     def _supersede(self) -> None:
@@ -208,6 +202,4 @@ def current_cell() -> tuple[str, str]:
 
 def _on_worker() -> bool:
     """True on the thread of any worker."""
-    import threading
-
     return threading.current_thread().name == "saewidgets-worker"

@@ -134,7 +134,9 @@ def test_not_a_number_in_the_model_is_named(make_model, make_tensors):
     broken = make_model("native")
     next(p for n, p in broken.named_parameters() if n.startswith("layers.0")).data.fill_(float("nan"))
     model = LanguageModel(broken)
-    with pytest.raises(NonFiniteError, match=r"'blocks.1.hook_resid_post' are not finite[\s\S]*weight 'layers\.0\.ln1\.weight"):
+    with pytest.raises(
+        NonFiniteError, match=r"'blocks.1.hook_resid_post' are not finite[\s\S]*weight 'layers\.0\.ln1\.weight"
+    ):
         activations(model, load_sae(make_tensors(), HOOK), [model.tokenize("the")])
 
 

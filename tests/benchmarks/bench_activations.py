@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import saewidgets as sw
+from saewidgets.results import Activations
 from tests.benchmarks.rows import Row, alternated, table
 
 HOOK, LAYER, D_MODEL, D_SAE, N_TOKENS = "blocks.8.hook_resid_pre", 8, 768, 24_576, 128
@@ -58,6 +59,7 @@ def against_by_hand() -> list[Row]:
             return torch.relu((x - sae["b_dec"]) @ sae["W_enc"] + sae["b_enc"])
 
     ours = lab.activations(ids)
+    assert isinstance(ours, Activations)
     assert abs(ours.values.sum() / by_hand()[ours.masked == 0].sum().item() - 1) < 1e-3
     median = alternated({"by hand": by_hand, "lab": lambda: lab.activations(ids)}, ROUNDS)
     what = f"lab.activations / by hand ({N_TOKENS} tokens, {D_SAE:,} features, L0 {len(ours.values) / N_TOKENS:.0f})"

@@ -30,7 +30,9 @@ def test_text_comes_back():
     assert FeatureId.parse(str(FeatureId("a/b", 7))) == FeatureId("a/b", 7)
 
 
-@pytest.mark.parametrize("feature", ["mid/", "/7", "mid/-1", "mid/x", "mid/٣", "mid/" + "9" * 30, -1, True, 2.0, None, ""])
+@pytest.mark.parametrize(
+    "feature", ["mid/", "/7", "mid/-1", "mid/x", "mid/٣", "mid/" + "9" * 30, -1, True, 2.0, None, ""]
+)
 def test_what_is_no_feature(feature):
     with pytest.raises(FeatureIndexError, match="not the name of a feature"):
         FeatureId.parse(feature, "default")
@@ -42,5 +44,5 @@ def test_bare_index_without_an_sae():
 
 
 def test_order_and_use_as_a_key():
-    assert sorted([FeatureId("b", 1), FeatureId("a", 2), FeatureId("a", 1)])[0] == FeatureId("a", 1)
+    assert min(FeatureId("b", 1), FeatureId("a", 2), FeatureId("a", 1)) == FeatureId("a", 1)
     assert {FeatureId("a", 1): 1}[FeatureId("a", 1)] == 1

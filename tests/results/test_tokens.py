@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,6 @@ def test_no_tokens():
 def test_groups_of_any_cut_text_are_the_text(text, cuts):
     data = text.encode()
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    found = tokens(*(data[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    found = tokens(*(data[a:b] for a, b in pairwise(edges)))
     assert "".join(group for _, _, group in found.groups) == text
     assert [start for start, _, _ in found.groups][1:] == [stop for _, stop, _ in found.groups][:-1]

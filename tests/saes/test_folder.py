@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,14 @@ import torch
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
+from saewidgets import saes
 from saewidgets.errors import LoadError, NonFiniteError
-from saewidgets.saes import load_sae
 
 KINDS = ["standard", "topk", "gated", "jumprelu"]
+
+
+def load_sae(source: Any, hook: str | None = None) -> Any:
+    return saes.load_sae(source, hook)
 
 
 @pytest.mark.parametrize("kind", KINDS)

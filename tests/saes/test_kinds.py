@@ -49,7 +49,9 @@ def test_topk_keeps_the_k_largest_and_only_positive_ones():
 
 
 def test_topk_rescaled_multiplies_by_the_length_and_decodes_at_length_one():
-    sae = TopKSAE(**plain(b_enc=ZERO, k=1, W_dec=torch.diag(torch.tensor([4.0, 1.0, 1.0])), rescale_by_decoder_norm=True))
+    sae = TopKSAE(
+        **plain(b_enc=ZERO, k=1, W_dec=torch.diag(torch.tensor([4.0, 1.0, 1.0])), rescale_by_decoder_norm=True)
+    )
     acts, state = sae.encode(torch.tensor([[1.0, 3.0, 0.0]]))
     assert acts.tolist() == [[4.0, 0.0, 0.0]]
     assert sae.decode(acts, state).tolist() == [[4.0, 0.0, 0.0]]
@@ -57,7 +59,9 @@ def test_topk_rescaled_multiplies_by_the_length_and_decodes_at_length_one():
 
 
 def test_topk_rescaled_row_of_length_zero_has_no_direction_and_no_nan():
-    sae = TopKSAE(**plain(b_enc=ZERO, k=3, W_dec=torch.diag(torch.tensor([0.0, 1.0, 1.0])), rescale_by_decoder_norm=True))
+    sae = TopKSAE(
+        **plain(b_enc=ZERO, k=3, W_dec=torch.diag(torch.tensor([0.0, 1.0, 1.0])), rescale_by_decoder_norm=True)
+    )
     acts, state = sae.encode(torch.ones(1, 3))
     assert sae.directions[0].tolist() == [0.0, 0.0, 0.0]
     assert sae.decode(acts, state).tolist() == [[0.0, 1.0, 1.0]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -56,9 +57,7 @@ def x() -> torch.Tensor:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_object_and_folder_encode_and_decode_alike(architecture, normalization, subtract, x, tmp_path):
     cls, config_cls, options = ARCHITECTURES[architecture]
-    theirs = randomised(
-        cls, config_cls, normalize_activations=normalization, apply_b_dec_to_input=subtract, **options
-    )
+    theirs = randomised(cls, config_cls, normalize_activations=normalization, apply_b_dec_to_input=subtract, **options)
     before = hashes(theirs)
     theirs.save_model(tmp_path)
     expected = theirs.encode(x).detach()
@@ -105,7 +104,7 @@ def test_other_number_formats(architecture, dtype, x):
     ],
 )
 def test_batch_topk_is_read_as_saved_and_refused_while_training(cls, config_cls, x, tmp_path):
-    options = {"matryoshka_widths": [16, 64]} if "Matryoshka" in cls.__name__ else {}
+    options: dict[str, Any] = {"matryoshka_widths": [16, 64]} if "Matryoshka" in cls.__name__ else {}
     training = randomised(cls, config_cls, k=8, **options)
     training.topk_threshold.fill_(1.5)
     with pytest.raises(LoadError, match="save_inference_model"):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+from saewidgets import saes
 from saewidgets.errors import LoadError, NonFiniteError
-from saewidgets.saes import load_sae
 
 HOOK = "blocks.1.hook_resid_post"
+
+
+def load_sae(source: Any, hook: str | None = None) -> Any:
+    return saes.load_sae(source, hook)
 
 
 @pytest.mark.parametrize("kind", ["standard", "topk", "gated", "jumprelu"])

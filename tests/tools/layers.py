@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +15,8 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "tests"
 SCRIPTS = ROOT / "js"
+LONGEST = 2400
+"""Seconds after which a command that hangs is ended."""
 
 
 @dataclass
@@ -52,9 +55,13 @@ def read_report(layer: str, report: Path, status: int) -> Outcome:
     return outcome
 
 
-def _run(command: list[str], cwd: Path = ROOT, **extra: str) -> int:
+def _run(command: list[str], cwd: Path = ROOT, extra: Mapping[str, str] | None = None) -> int:
     print(f"\n$ {' '.join(command)}", flush=True)
-    return subprocess.run(command, cwd=cwd, env=os.environ | extra, check=False).returncode
+    try:
+        return subprocess.run(command, cwd=cwd, env=os.environ | (extra or {}), check=False, timeout=LONGEST).returncode
+    except subprocess.TimeoutExpired:
+        print(f"ended after {LONGEST} s", flush=True)
+        return 124
 
 
 def pytest_layer(layer: str, paths: list[str], *options: str, **extra: str) -> Outcome:
@@ -62,7 +69,7 @@ def pytest_layer(layer: str, paths: list[str], *options: str, **extra: str) -> O
     report = RESULTS / f"{layer}.xml"
     report.unlink(missing_ok=True)
     start = time.monotonic()
-    status = _run([sys.executable, "-m", "pytest", *paths, f"--junitxml={report}", *options], **extra)
+    status = _run([sys.executable, "-m", "pytest", *paths, f"--junitxml={report}", *options], extra=extra)
     outcome = read_report(layer, report, status)
     outcome.seconds = time.monotonic() - start
     return outcome

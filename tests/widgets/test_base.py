@@ -73,4 +73,3 @@ def test_a_view_without_a_static_picture_says_so():
 
     with pytest.raises(NotImplementedError):
         Bare().static_html()
-

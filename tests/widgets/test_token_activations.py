@@ -292,6 +292,7 @@ class TestFaults:
         view = TokenActivations(lab, "")
         view.prompt = "a\ud800b"
         assert view.get_state("prompt") == {"prompt": "a\\ud800b"}
+        assert view.result is None
         assert view.status["state"] == "failed"
 
     @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ layer {name_mover_layer} moves the name: with `hook_z` zero at the last token, t
 giver falls by {drops} in layers 0 to {last_layer}.
 
 ## SAEs
-Trained with sae_lens on the activations of {activation_documents:,} documents (one per sequence behind a BOS; special tokens
-left out) and saved in its format; activations were scaled to a mean norm of the square root of their width in training,
-and the factor is folded into the weights. `mid-*` read `{mid_hook}`, `name-mover-z` reads `{z_hook}` (heads
+Trained with sae_lens on the activations of {activation_documents:,} documents (one per sequence behind a BOS; special
+tokens left out) and saved in its format; activations were scaled to a mean norm of the square root of their width in
+training, and the factor is folded into the weights. `mid-*` read `{mid_hook}`, `name-mover-z` reads `{z_hook}` (heads
 concatenated). Figures below are of the saved float16 weights.
 
 {quality}
