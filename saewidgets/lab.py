@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 from torch import Tensor
 
+import saewidgets.views  # noqa: F401 - results show themselves in a notebook
 from saewidgets.analysis.activations import activations
 from saewidgets.errors import FeatureIndexError, LoadError, MismatchError, UnknownNameError
 from saewidgets.models import LanguageModel, Models, ModelSlot, is_loader, load_model, split_prompts

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 import torch
 from safetensors.torch import save_file
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import AddedToken, PreTrainedTokenizerFast
 
 torch.set_num_threads(1)
 
@@ -36,9 +37,9 @@ ARCHITECTURES = ["gpt2", "neox", "llama", "gemma2", "qwen2"]
 SAE_KINDS = ["standard", "topk", "gated", "jumprelu"]
 
 
-def pytest_report_header() -> str:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     left_out = "" if HAS_SAE_LENS else "; sae-lens is not installed: test_*_sae_lens.py are left out"
-    return f"transformer-lens {TL_MAJOR}.x{left_out}"
+    terminalreporter.write_line(f"transformer-lens {TL_MAJOR}.x{left_out}")
 
 
 def _byte_level_tokenizer() -> PreTrainedTokenizerFast:
@@ -269,3 +270,20 @@ def lab(bridge, make_tensors):
     lab = Lab(bridge, name="tiny")
     lab.add_sae(make_tensors(), hook="blocks.1.hook_resid_post")
     return lab
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, one for all tests of a run: Playwright does not start twice in one thread."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.chromium import ARGS, find_chromium
+
+    path = find_chromium()
+    if path is None:
+        reason = "no Chromium found; set SAEWIDGETS_CHROMIUM"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=list(ARGS))
+        yield chromium
+        chromium.close()

@@ -51,7 +51,7 @@ function render({ model, el, signal }) {
   const root = h("");
   root.className = "saew";
   const prompt = makePromptBox(onRun);
-  const select = h("select.sae", { label: "SAE", change: () => ask({ sae: select.value }) });
+  const select = h("select.sae.box", { label: "SAE", change: () => ask({ sae: select.value }) });
   const state = makeStatus(root, () => link.send({ op: "stop" }));
   const chips = makeChips((id) => choose(chosen.features, id), onToggle);
   const strip = makeStrip({ onSelect, onHover: (position, cell) => tip.show(chosen, position, cell) });
@@ -90,13 +90,14 @@ function render({ model, el, signal }) {
   };
   /** Take over what Python says, unless Python has not yet heard what we said. */
   const pull = () => {
-    if (link.pending) return;
-    for (const name of /** @type {const} */ (["feature", "features", "token"])) {
-      Object.assign(chosen, { [name]: model.get(name) });
+    if (!link.pending) {
+      for (const name of ["feature", "features", "token"]) /** @type {any} */ (chosen)[name] = model.get(name);
+      prompt.show(model.get("prompt"));
+      select.replaceChildren(
+        ...model.get("_saes").map((/** @type {string} */ name) => h("option", { value: name }, name)),
+      );
+      select.value = model.get("sae");
     }
-    prompt.show(model.get("prompt"));
-    select.replaceChildren(...model.get("_saes").map((/** @type {string} */ name) => h("option", { value: name }, name)));
-    select.value = model.get("sae");
     colour();
     drawToken();
   };
@@ -112,8 +113,6 @@ function render({ model, el, signal }) {
       tip.show(chosen);
       list.show(chosen);
       notes.show(result.head, model.get("mask_special"));
-      colour();
-      drawToken();
     }
     pull();
     drawState();
@@ -142,7 +141,10 @@ function render({ model, el, signal }) {
   const restore = hideTwin(el, model.get("_twin"));
   link.send({ op: "hello" });
 
+  let alive = true;
   const dispose = () => {
+    if (!alive) return;
+    alive = false;
     for (const [name, listener] of listeners) model.off(name, listener);
     link.close();
     prompt.close();

@@ -77,7 +77,21 @@ export class FakeModel {
  * A buffer as saewidgets/widgets/wire.py writes it.
  * @param {Written} [result]
  */
-export function pack({ tokens = ["<|bos|>", " Golden", " Gate"], rows = [[], [[3, 2]], [[3, 4], [7, 1]]], reference, density, head, offset = 0 } = {}) {
+export function pack({
+  tokens = ["<|bos|>", " Golden", " Gate"],
+  rows = [
+    [],
+    [[3, 2]],
+    [
+      [3, 4],
+      [7, 1],
+    ],
+  ],
+  reference,
+  density,
+  head,
+  offset = 0,
+} = {}) {
   const features = [...new Set(rows.flat().map(([feature]) => feature))].sort((a, b) => a - b);
   const flat = rows.flat();
   const header = {

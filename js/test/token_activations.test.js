@@ -33,7 +33,8 @@ function type(text) {
 }
 const coloured = () => all(".saew-tok").flatMap((cell, i) => (cell.style.background ? [i] : []));
 /** @param {Element} target @param {string} key @param {KeyboardEventInit} [more] */
-const press = (target, key, more) => target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
+const press = (target, key, more) =>
+  target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
 
 describe("first draw", () => {
   it("shows the tokens, the focus and the list", () => {
@@ -56,7 +57,13 @@ describe("first draw", () => {
     expect(all(".saew-tok")[0].getAttribute("aria-label")).toBe("0: <|bos|>, masked");
   });
   it("works before anything has run", () => {
-    open({ _data: new DataView(new ArrayBuffer(0)), feature: "", features: [], status: { state: "failed", message: "no" }, error: "no tokens" });
+    open({
+      _data: new DataView(new ArrayBuffer(0)),
+      feature: "",
+      features: [],
+      status: { state: "failed", message: "no" },
+      error: "no tokens",
+    });
     expect(one(".saew-error").hidden).toBe(false);
     expect(one(".saew-what").textContent).toBe("no tokens");
     expect(all(".saew-tok").length).toBe(0);
@@ -94,7 +101,7 @@ describe("choosing", () => {
   });
   it("keeps a feature's hue when another one goes", () => {
     const { model } = open({ features: ["mid/3", "mid/7"], feature: "mid/7" });
-    const look = () => /** @type {HTMLElement} */ (all(".saew-chip").at(-1)?.querySelector(".saew-swatch")).style.background;
+    const look = () => all(".saew-chip .saew-swatch").at(-1)?.style.background;
     const before = look();
     model.update({ features: ["mid/7"] });
     expect(look()).toBe(before);
@@ -102,7 +109,8 @@ describe("choosing", () => {
   it("adds with the swatch, with Shift and with Space", () => {
     for (const act of [
       () => one(".saew-row[data-feature='7'] .saew-swatch").click(),
-      () => one(".saew-row[data-feature='7']").dispatchEvent(new MouseEvent("click", { shiftKey: true, bubbles: true })),
+      () =>
+        one(".saew-row[data-feature='7']").dispatchEvent(new MouseEvent("click", { shiftKey: true, bubbles: true })),
       () => press(one(".saew-row[data-feature='7']"), " "),
     ]) {
       const { model, close } = open();
@@ -267,7 +275,17 @@ describe("life", () => {
 });
 
 describe("nasty text", () => {
-  const NASTY = ["</script><script>x</script>", "<img src=x onerror=alert(1)>", "\0", "\r\n", "\t", "👨‍👩‍👧", "\u202eabc", "__proto__", " \u00a0"];
+  const NASTY = [
+    "</script><script>x</script>",
+    "<img src=x onerror=alert(1)>",
+    "\0",
+    "\r\n",
+    "\t",
+    "👨‍👩‍👧",
+    "\u202eabc",
+    "__proto__",
+    " \u00a0",
+  ];
   it("stays text", () => {
     const tokens = ["<bos>", ...NASTY];
     open({
@@ -282,7 +300,11 @@ describe("nasty text", () => {
   });
   it("gathers a character that is split over tokens in its first cell", () => {
     const tokens = [" caf\\xc3", "\\xa9", "x"];
-    open({ _data: pack({ tokens, rows: [[], [], []], head: { special: [], masked: [], groups: [[0, 2, " café"]] } }), features: [], feature: "" });
+    open({
+      _data: pack({ tokens, rows: [[], [], []], head: { special: [], masked: [], groups: [[0, 2, " café"]] } }),
+      features: [],
+      feature: "",
+    });
     expect(all(".saew-tok").map((cell) => cell.textContent)).toEqual([" café", "", "x"]);
     expect(one(".saew-rest").getAttribute("aria-label")).toBe("1: \\xa9");
   });

@@ -10,14 +10,17 @@ describe("decode", () => {
       feature: 3,
       max: 4,
       mean: 3,
-      count: 2,
+      tokens: 2,
       reference: 9,
       density: 0.5,
       label: "",
       positions: [1, 2],
       values: [2, 4],
     });
-    expect(result?.at(2).map(({ row: { feature }, value }) => [feature, value])).toEqual([[3, 4], [7, 1]]);
+    expect(result?.at(2).map(({ row: { feature }, value }) => [feature, value])).toEqual([
+      [3, 4],
+      [7, 1],
+    ]);
     expect(result?.at(0)).toEqual([]);
   });
   it("has nothing before the first run", () => {

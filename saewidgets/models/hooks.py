@@ -36,6 +36,8 @@ class _Reader:
             return
         # A module in place of a hook point is an SAE that the user spliced in: what it was given is the activation.
         value = output if hasattr(point, "hook_conversion") else args[0]
+        if not isinstance(value, Tensor):
+            return  # such as the pair that goes through a rotary embedding's hook point
         conversion = getattr(point, "hook_conversion", None)
         self.values[self.name] = value if conversion is None else conversion.convert(value)
         if len(self.values) == self.wanted:
@@ -103,7 +105,7 @@ class HookPoints:
         return HookPointError(
             f"Hook point '{name}' did not fire in a forward pass.",
             got=name,
-            expected="a hook point that the forward pass goes through",
+            expected="a hook point that one tensor goes through in a forward pass",
             do="take another hook point, or switch this one on first (model.set_use_... in TransformerLens)",
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 import numpy as np
 
 from saewidgets.errors import FeatureIndexError, TokenError
+from saewidgets.results.snapshot import Snapshot
 from saewidgets.results.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class FeatureValue(NamedTuple):
     activation: float
 
 
-@dataclass(frozen=True, eq=False)
-class Activations:
+@dataclass(frozen=True, eq=False, repr=False)
+class Activations(Snapshot):
     """The features that fire on each token of one prompt, sparse by row (CSR).
 
     The features of token p are ``indices[indptr[p]:indptr[p + 1]]``, ascending, with their ``values``. Special tokens
@@ -93,6 +94,11 @@ class Activations:
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)
+
+    def __repr__(self) -> str:
+        fires = len(self._activity["feature"])
+        masked = int(self.masked.sum())
+        return f"Activations(sae={self.sae!r}, {len(self)} tokens, {masked} masked, {fires} features fire)"
 
     @cached_property
     def _positions(self) -> np.ndarray:
@@ -170,14 +176,17 @@ class Activations:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class ActivationsBatch(Sequence[Activations]):
+@dataclass(frozen=True, eq=False, repr=False)
+class ActivationsBatch(Snapshot, Sequence[Activations]):
     """The activations of several prompts, in the order given; a sequence of :class:`Activations`."""
 
     prompts: tuple[Activations, ...]
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    def __repr__(self) -> str:
+        return f"ActivationsBatch({len(self)} prompts, {sum(map(len, self.prompts))} tokens)"
 
     @overload
     def __getitem__(self, item: int) -> Activations: ...

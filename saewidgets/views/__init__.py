@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from saewidgets.results import Activations
+from saewidgets.results import Activations, ActivationsBatch
+from saewidgets.results.snapshot import picture
 from saewidgets.views.token_strip import token_strip_html, token_strip_text
 
 __all__ = ["first_feature", "html", "text", "token_strip_html", "token_strip_text"]
@@ -11,6 +12,16 @@ __all__ = ["first_feature", "html", "text", "token_strip_html", "token_strip_tex
 def html(result: Activations) -> str:
     """A result as HTML: its strongest feature marked on the tokens, and a table."""
     return token_strip_html(result, first_feature(result))
+
+
+def batch_html(batch: ActivationsBatch) -> str:
+    """Several results below each other; the first ten."""
+    shown = "".join(html(result) for result in batch[:10])
+    return shown + (f"<p>and {len(batch) - 10} more prompts</p>" if len(batch) > 10 else "")
+
+
+picture.register(Activations, html)
+picture.register(ActivationsBatch, batch_html)
 
 
 def text(result: Activations) -> str:

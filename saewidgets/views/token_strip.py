@@ -28,8 +28,9 @@ def token_strip_html(result: Activations, feature: int | None = None, *, top: in
     Example:
         >>> import numpy as np
         >>> from saewidgets.results import Tokens
-        >>> tokens = Tokens(np.array([3]), (b"<Hi>",), np.array([False]))
-        >>> one = Activations(tokens, np.array([0, 1]), np.array([7]), np.array([2.0]), np.array([False]), 8, "s", "m", "h")
+        >>> no = np.array([False])
+        >>> tokens = Tokens(np.array([3]), (b"<Hi>",), no)
+        >>> one = Activations(tokens, np.array([0, 1]), np.array([7]), np.array([2.0]), no, 8, "s", "m", "h")
         >>> token_strip_html(one, 7).split("<br>")[1][:75]
         '<mark title=2 style=background:rgba(253,141,60,.60)><b>&lt;Hi&gt;</b></mark'
     """

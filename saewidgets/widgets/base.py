@@ -194,8 +194,8 @@ def current_cell() -> tuple[str, str]:
     """The notebook cell that runs now, and which run of it; empty where the host does not say."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    kernel = getattr(shell, "kernel", None)
-    parent = kernel.get_parent() if hasattr(kernel, "get_parent") else {}
+    get_parent = getattr(getattr(shell, "kernel", None), "get_parent", None)
+    parent = get_parent() if get_parent is not None else {}
     cell = parent.get("metadata", {}).get("cellId") if isinstance(parent, dict) else None
     return (str(cell), str(parent.get("header", {}).get("msg_id"))) if cell else ("", "")
 

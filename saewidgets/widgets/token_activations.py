@@ -164,7 +164,9 @@ class TokenActivations(LiveView, stem="token_activations"):
         size = int(self.lab.saes[self._known_sae(parsed.sae)].d_sae)
         if parsed.index >= size:
             raise FeatureIndexError(
-                f"SAE '{parsed.sae}' has no such feature.", got=parsed.index, expected=f"a whole number in 0..{size - 1}"
+                f"SAE '{parsed.sae}' has no such feature.",
+                got=parsed.index,
+                expected=f"a whole number in 0..{size - 1}",
             )
         return parsed
 
@@ -225,7 +227,7 @@ class TokenActivations(LiveView, stem="token_activations"):
         """Post the prompt to the model's worker."""
         if not self._ready:
             return
-        prompt, sae, mask_special = self.prompt, self.sae, self.mask_special
+        prompt, sae, mask_special = self.prompt, str(self.sae), self.mask_special
 
         def work(job: Job) -> None:
             result = self.lab.activations(prompt, sae=sae, mask_special=mask_special)

@@ -40,8 +40,9 @@ def pack(
     Example:
         >>> import numpy as np
         >>> from saewidgets.results import Tokens
-        >>> tokens = Tokens(np.array([3]), (b"Hi",), np.array([False]))
-        >>> one = Activations(tokens, np.array([0, 1]), np.array([7]), np.array([2.0]), np.array([False]), 8, "s", "m", "h")
+        >>> no = np.array([False])
+        >>> tokens = Tokens(np.array([3]), (b"Hi",), no)
+        >>> one = Activations(tokens, np.array([0, 1]), np.array([7]), np.array([2.0]), no, 8, "s", "m", "h")
         >>> pack(one)[:4]
         b'SAEW'
     """

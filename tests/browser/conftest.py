@@ -1,29 +1,13 @@
-"""One browser for all browser tests, and a bridge for each."""
+"""A bridge for each test, and pages that show its widgets."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from tests.browser.bridge import Bridge, bridged
-from tests.browser.chromium import ARGS, find_chromium
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    path = find_chromium()
-    if path is None:
-        reason = "no Chromium found; set SAEWIDGETS_CHROMIUM"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

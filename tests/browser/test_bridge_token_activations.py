@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.widgets.fake_lab import FakeLab, random_activations
-from tests.widgets.nasty import nasty_activations
 
 from saewidgets.widgets import TokenActivations
+from tests.widgets.fake_lab import FakeLab, random_activations
+from tests.widgets.nasty import nasty_activations
 
 pytestmark = pytest.mark.browser
 

@@ -95,7 +95,7 @@ def test_the_model_knows_indirect_objects_and_capitals(model, tokenizer):
 @pytest.mark.parametrize("name", list(SPECS))
 def test_the_figures_of_each_sae_hold_on_other_documents(name, model, corpus):
     sae, site = bundled(name)
-    rows, figures = collect(model, site, corpus), FIGURES["saes"][name]
+    rows, figures = collect(model, [site], corpus)[0], FIGURES["saes"][name]
     codes = encode_all(sae.encode, rows)
     assert len(codes.features) / len(rows) == pytest.approx(figures["l0"], rel=0.05)
     assert explained_variance(sae.reconstruct, rows) == pytest.approx(figures["explained_variance"], abs=0.02)
@@ -108,7 +108,7 @@ def test_the_figures_of_each_sae_hold_on_other_documents(name, model, corpus):
 @pytest.mark.parametrize("name", list(SPECS))
 def test_the_statistics_of_each_sae_hold_on_other_documents(name, model, corpus):
     sae, site = bundled(name)
-    codes = encode_all(sae.encode, collect(model, site, corpus))
+    codes = encode_all(sae.encode, collect(model, [site], corpus)[0])
     assert sae.sae.density is not None
     assert sae.sae.reference_max is not None
     density = np.bincount(codes.features, minlength=codes.width) / (len(codes.indptr) - 1)
@@ -128,7 +128,7 @@ def test_a_hundred_concepts_have_their_feature_on_other_documents(model, tokeniz
     sae, site = bundled("mid-topk-8192")
     counts = np.bincount(spans.concept, minlength=len(world.concepts))
     frequent = {concept: chosen for concept, chosen in found.items() if counts[concept] >= 5}
-    scores = measure(encode_all(sae.encode, collect(model, site, corpus)), spans, frequent)
+    scores = measure(encode_all(sae.encode, collect(model, [site], corpus)[0]), spans, frequent)
     assert sum(score.f1 >= 0.8 for score in scores) >= max(100, 0.85 * len(scores))
 
 

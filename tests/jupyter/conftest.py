@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.chromium import ARGS, find_chromium
 from tests.jupyter.server import Server, running
 
 
@@ -22,16 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
     return Path(os.environ.get("SAEWIDGETS_SCREENSHOTS") or Path(__file__).parent / "screenshots")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    executable = find_chromium()
-    assert executable, "no Chromium or Chrome found; name one in SAEWIDGETS_CHROMIUM"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(executable), args=list(ARGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session", params=["lab", "notebook"])

@@ -15,11 +15,11 @@ NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "01_explore.ipynb
 
 
 @pytest.mark.parametrize("server", ["lab"], indirect=True)
-def test_the_first_notebook_runs_and_shows_its_views(chromium: Browser, server: Server, screenshots: Path) -> None:
+def test_the_first_notebook_runs_and_shows_its_views(browser: Browser, server: Server, screenshots: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if "skip-execution" not in cell.metadata.get("tags", [])]
     nbformat.write(notebook, server.folder / NOTEBOOK.name)
-    with opened(chromium, server) as page:
+    with opened(browser, server) as page:
         page.open(NOTEBOOK.name)
         page.run_all()
         page.view.scroll_into_view_if_needed()

@@ -22,9 +22,9 @@ CELLS = (
 
 
 @pytest.fixture(scope="module")
-def live(chromium: Browser, server: Server) -> Iterator[NotebookPage]:
+def live(browser: Browser, server: Server) -> Iterator[NotebookPage]:
     """One notebook with one view, on which all tests of this module work."""
-    with opened(chromium, server) as notebook:
+    with opened(browser, server) as notebook:
         notebook.write("live.ipynb", *CELLS)
         notebook.open("live.ipynb")
         notebook.run_all()
@@ -98,15 +98,15 @@ def test_python_reached_no_address_outside(live: NotebookPage) -> None:
     assert live.hosts_reached_by_python() == []
 
 
-def test_a_notebook_opened_without_its_kernel_shows_the_twin(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server) as writer:
+def test_a_notebook_opened_without_its_kernel_shows_the_twin(browser: Browser, server: Server) -> None:
+    with opened(browser, server) as writer:
         writer.write("cold.ipynb", *CELLS)
         writer.open("cold.ipynb")
         writer.run_all()
         expect(writer.tokens.first).to_be_visible()
         writer.save()
     server.stop_kernels("cold.ipynb")
-    with opened(chromium, server) as reader:
+    with opened(browser, server) as reader:
         reader.open("cold.ipynb")
         twin = reader.page.locator(".saew-twin")
         expect(twin).to_be_visible()

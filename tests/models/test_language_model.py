@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from saewidgets.errors import HookPointError, LoadError, NonFiniteError
-from saewidgets.models import LanguageModel
+from saewidgets.models import LanguageModel, load_model
 from saewidgets.models.hooks import _Reader
 
 HOOKS = [
@@ -138,7 +138,7 @@ def test_unknown_hook_point_names_three_like_it(any_model):
         LanguageModel(any_model).read(IDS, ["blocks.1.hook_resid_psot"])
     assert "'blocks.1.hook_resid_psot'" in str(caught.value)
     assert "such as blocks.1.hook_resid_post, " in str(caught.value)
-    assert caught.value.expected.count("blocks.") == 3
+    assert str(caught.value.expected).count("blocks.") == 3
 
 
 @pytest.mark.parametrize("hook", ["blocks.2.hook_resid_post", "", "cfg", "blocks.0.mlp", "blocks.x.hook_resid_post"])
@@ -151,6 +151,12 @@ def test_hook_point_that_does_not_fire_is_an_error(any_model):
     with pytest.raises(HookPointError, match=r"'blocks.1.hook_mlp_in' did not fire"):
         LanguageModel(any_model).read(IDS, ["blocks.0.hook_resid_pre", "blocks.1.hook_mlp_in"])
     assert hooks_left(any_model) == 0
+
+
+def test_hook_point_of_a_pair_is_no_activation(make_hf_folder):
+    model = load_model(make_hf_folder("llama"))
+    with pytest.raises(HookPointError, match=r"'rotary_emb.hook_out' did not fire[\s\S]*one tensor"):
+        model.read(IDS, ["rotary_emb.hook_out"])
 
 
 def test_hook_point_that_was_replaced_is_found_again(make_model):
@@ -227,7 +233,8 @@ def test_what_is_no_model_is_refused(model):
 
 
 def test_model_without_weights_here_is_refused():
-    remote = nn.Module()
-    remote.hook_dict, remote.cfg = {}, object()
+    class Remote(nn.Module):
+        hook_dict, cfg = {}, object()
+
     with pytest.raises(LoadError, match="no weights in this process"):
-        LanguageModel(remote)
+        LanguageModel(Remote())

@@ -56,8 +56,8 @@ def random_activations(
 ) -> Activations:
     """n tokens of l0 features each, the common ones more often when ``zipf``."""
     rng = np.random.default_rng(seed)
-    weights = 1 / np.arange(1, d_sae + 1) ** (1.0 if zipf else 0.0)
-    features = [np.sort(rng.choice(d_sae, l0, replace=False, p=weights / weights.sum())) for _ in range(n)]
+    weight = -np.log(np.arange(1, d_sae + 1)) if zipf else np.zeros(d_sae)
+    features = [np.argpartition(-weight - rng.gumbel(size=d_sae), l0)[:l0] for _ in range(n)]
     rows = [dict(zip(f.tolist(), rng.gamma(2, 2, l0).tolist(), strict=True)) for f in features]
     words = ["the", "bridge", "of", "San", "Francisco", "opens", "at", "dawn", "and", "nobody"]
     pieces = [f" {words[i]}".encode() for i in rng.integers(0, len(words), n)]

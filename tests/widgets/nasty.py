@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.widgets.fake_lab import activations_of
-
 from saewidgets.results import Activations
+from tests.widgets.fake_lab import activations_of
 
 MARKUP = (
     "</script><script>document.title='owned'</script>",

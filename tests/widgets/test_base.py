@@ -1,9 +1,9 @@
 import pytest
 from IPython.core.formatters import format_display_data
-from tests.widgets.fake_lab import FakeLab
 
 from saewidgets.widgets import TokenActivations
 from saewidgets.widgets.base import WIDGET_VIEW, LiveView
+from tests.widgets.fake_lab import FakeLab
 
 VIEWS = [lambda: TokenActivations(FakeLab(), "the Golden Gate Bridge")]
 

@@ -4,12 +4,12 @@ import ipywidgets
 import numpy as np
 import pytest
 import traitlets
-from tests.widgets.fake_lab import FakeLab
 
 from saewidgets.errors import FeatureIndexError, MismatchError, TokenError, UnknownNameError
 from saewidgets.results import FeatureId
 from saewidgets.widgets import TokenActivations
 from saewidgets.widgets.worker import worker_of
+from tests.widgets.fake_lab import FakeLab
 
 PROMPT = "John gave the Gate a drink near the Golden Gate"
 
@@ -246,7 +246,7 @@ class TestWork:
         before = threading.active_count()
         views = [TokenActivations(lab, f"prompt {i}") for i in range(12)]
         assert threading.active_count() <= before + 1
-        assert all(view.result.prompt_tokens.text == f"prompt {i}" for i, view in enumerate(views))
+        assert [view.result.prompt_tokens.text for view in views] == [f"prompt {i}" for i in range(12)]
 
     def test_callbacks_never_run_the_model(self, lab, view):
         threads = []
@@ -263,7 +263,8 @@ class TestFaults:
         assert view.error.startswith("The prompt has no tokens.")
         assert view.result is None
         view.prompt = "better"
-        assert (view.result.prompt_tokens.text, view.error) == ("better", "")
+        assert view.static_text().splitlines()[1] == "better"
+        assert view.error == ""
 
     def test_a_bad_prompt_keeps_the_last_picture(self, view):
         before = view.result

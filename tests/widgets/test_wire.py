@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.widgets.fake_lab import activations_of, random_activations
 
 from saewidgets.widgets.wire import EXACT, labels_of, pack
+from tests.widgets.fake_lab import activations_of, random_activations
 
 
 def unpack(data: bytes):
@@ -50,6 +50,7 @@ def test_small_results_arrive_exactly(rows):
 
 def test_large_results_arrive_to_half_precision():
     result = random_activations(n=500, l0=64)
+    assert result.reference_max is not None
     head, _, indices, values, reference, _ = unpack(pack(result))
     assert len(result.values) > EXACT
     assert head["half"]
@@ -59,7 +60,7 @@ def test_large_results_arrive_to_half_precision():
 
 
 def test_no_firing_feature_is_lost_to_rounding():
-    tiny = [{f: 1e-30 for f in range(60)} | {60: 1e30} for _ in range(300)]
+    tiny = [dict.fromkeys(range(60), 1e-30) | {60: 1e30} for _ in range(300)]
     _, _, _, values, *_ = unpack(pack(activations_of(tiny, [b" x"] * 300)))
     assert (values > 0).all()
 

@@ -11,6 +11,9 @@ from saewidgets.widgets.worker import Job, Stopped, Worker, worker_of
 class Model:
     """Something that can be weakly referenced."""
 
+    def __init__(self, model: object = None) -> None:
+        self.model = model
+
 
 class Gate:
     """Work that tells when it has begun and goes on when it may."""
@@ -32,6 +35,7 @@ def worker():
     worker.start()
     yield worker
     worker.end()
+    assert worker.thread is not None
     worker.thread.join(30)
 
 
@@ -157,9 +161,7 @@ def test_what_a_job_builds_can_be_differentiated_later(worker):
 
 def test_one_worker_for_a_model_and_for_its_wrappers():
     model = Model()
-    wrapper = Model()
-    wrapper.model = model
-    assert worker_of(model) is worker_of(wrapper)
+    assert worker_of(model) is worker_of(Model(model))
     assert worker_of(model) is not worker_of(Model())
 
 
@@ -170,6 +172,7 @@ def test_the_thread_ends_when_the_model_is_gone():
     thread, gone = worker.thread, weakref.ref(model)
     del model, worker
     gc.collect()
+    assert thread is not None
     thread.join(30)
     assert gone() is None
     assert not thread.is_alive()
@@ -191,7 +194,8 @@ def test_messages_of_the_worker_belong_to_no_cell(monkeypatch):
 
     import IPython
 
-    parent = ContextVar("parent", default={"header": {"msg_id": "a cell"}})
+    parent = ContextVar("parent")
+    parent.set({"header": {"msg_id": "a cell"}})
     shell = SimpleNamespace(kernel=SimpleNamespace(_shell_parent=parent))
     monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
     worker = Worker()

@@ -9,14 +9,14 @@ import { swatch } from "./swatch.js";
 /** @param {Chosen} one @param {() => void} onFocus @param {() => void} onDrop */
 function chip({ id, index, row, slot, focus }, onFocus, onDrop) {
   const pick = h(
-    "button.pick",
+    "button.pick.flex",
     { "aria-pressed": String(focus), click: onFocus },
     swatch(slot),
     h("b", String(index)),
     h("span.label", row?.label ?? ""),
     h("span.faint", row ? `max ${number(row.max)}` : "does not fire here"),
   );
-  return h("span.chip", pick, h("button.drop", { label: `Remove ${id}`, click: onDrop }, "×"));
+  return h("span.chip.box.flex", pick, h("button.drop", { label: `Remove ${id}`, click: onDrop }, "×"));
 }
 
 /**
@@ -24,13 +24,19 @@ function chip({ id, index, row, slot, focus }, onFocus, onDrop) {
  * @param {(index: number) => void} onDrop
  */
 export function makeChips(onFocus, onDrop) {
-  const box = h(".chips", { role: "group", label: "Chosen features" });
+  const box = h(".chips.flex@group", { label: "Chosen features" });
   return {
     box,
     /** @param {Chosen[]} chosen */
     show(chosen) {
       const hint = h("span.faint", "Choose a feature from the list, or click a token.");
-      const chips = chosen.map((one) => chip(one, () => onFocus(one.id), () => onDrop(one.index)));
+      const chips = chosen.map((one) =>
+        chip(
+          one,
+          () => onFocus(one.id),
+          () => onDrop(one.index),
+        ),
+      );
       box.replaceChildren(...(chips.length ? chips : [hint]));
     },
   };
@@ -38,7 +44,7 @@ export function makeChips(onFocus, onDrop) {
 
 /** @param {() => void} onScale */
 export function makeLegend(onScale) {
-  const box = h(".legend");
+  const box = h(".legend.flex.note");
   return {
     box,
     /** @param {Chosen[]} chosen @param {boolean} ofReference */
@@ -54,9 +60,9 @@ export function makeLegend(onScale) {
         }
         const known = row.reference > 0;
         const unit = known && ofReference ? "reference max" : "max of this prompt";
-        const title = "Full colour: the reference sample's maximum, or this prompt's";
+        const title = "Where the colours end; click to change";
         parts.push(
-          h("span.key", "0", ramp, number(scale ?? 0)),
+          h("span.flex.key", "0", ramp, number(scale ?? 0)),
           known ? h("button.link", { title, click: onScale }, unit) : unit,
           "underlined:",
           h("u.half", "over ½"),

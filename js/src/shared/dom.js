@@ -2,7 +2,7 @@
 
 /**
  * @template {string} S
- * @typedef {S extends `${infer T}.${string}` ? T : S} TagOf
+ * @typedef {S extends `${infer T}.${string}` ? T : S extends `${infer T}@${string}` ? T : S} TagOf
  */
 /**
  * @template {string} S
@@ -12,8 +12,8 @@
 const FOCUSABLE = /^(button|input|select|textarea)$/;
 
 /**
- * Make an element: `h("span.chip", { title: "..." }, child)` or `h("b", "text")`. Classes get the prefix of this
- * package; without a tag it is a div. Functions listen to the event of their name, `label` is its aria-label; false and
+ * Make an element: `h("span.chip", { title: "..." }, child)` or `h("b", "text")`; `@row` gives it a role. Classes get
+ * the prefix of this package; without a tag it is a div. Functions listen to the event of their name, `label` is its aria-label; false and
  * undefined are left out. What can take the focus keeps its keys from Jupyter's shortcuts. Strings become text nodes.
  * @template {string} S
  * @param {S} spec
@@ -23,8 +23,10 @@ const FOCUSABLE = /^(button|input|select|textarea)$/;
  */
 export function h(spec, props = {}, ...children) {
   if (typeof props === "string" || props instanceof Node) return h(spec, {}, props, ...children);
-  const [tag, ...classes] = spec.split(".");
+  const [look, role] = spec.split("@");
+  const [tag, ...classes] = look.split(".");
   const node = document.createElement(tag || "div");
+  if (role) set(node, "role", role);
   if (classes.length) node.className = classes.map((name) => `saew-${name}`).join(" ");
   for (const [name, value] of Object.entries(props)) {
     if (typeof value === "function") node.addEventListener(name, value);
@@ -84,7 +86,8 @@ export function mark(character) {
   const code = character.codePointAt(0) ?? 0;
   if (MARKS[character]) return MARKS[character];
   if (code < 32) return String.fromCodePoint(0x2400 + code);
-  if (code !== 0x200d && /^[\p{Cf}\p{Zl}\p{Zp}\x80-\x9f]$/u.test(character)) return `⟨${code.toString(16).toUpperCase()}⟩`;
+  if (code !== 0x200d && /^[\p{Cf}\p{Zl}\p{Zp}\x80-\x9f]$/u.test(character))
+    return `⟨${code.toString(16).toUpperCase()}⟩`;
   return undefined;
 }
 

@@ -6,20 +6,28 @@ import { silent } from "./wire.js";
 
 const LISTED = 100;
 
+/** @typedef {import("./wire.js").Row} Row */
+
 /** @type {import("./table.js").Column[]} */
 const COLUMNS = [
-  ["max", "max", "Largest here", number],
-  ["mean", "mean", "Mean where it fires", number],
-  ["count", "tokens", "Tokens it fires on", String],
-  ["density", "density", "Share of reference tokens it fires on", percent],
-].map(([key, name, title, text]) => {
-  const size = (/** @type {import("./table.js").Entry} */ { row }) => /** @type {any} */ (row)[/** @type {string} */ (key)];
-  return /** @type {any} */ ({ key, name, title, size, text: (/** @type {any} */ entry) => /** @type {Function} */ (text)(size(entry)) });
+  ["max", "Largest here", number],
+  ["mean", "Mean where it fires", number],
+  ["tokens", "Tokens it fires on", String],
+  ["density", "Share of reference tokens it fires on", percent],
+].map(([key, title, text]) => {
+  const size = (/** @type {import("./table.js").Entry} */ { row }) =>
+    /** @type {any} */ (row)[/** @type {string} */ (key)];
+  return /** @type {any} */ ({
+    key,
+    title,
+    size,
+    text: (/** @type {any} */ entry) => /** @type {Function} */ (text)(size(entry)),
+  });
 });
 
 /** @param {{ onAlone(feature: number): void, onToggle(feature: number): void }} choices */
 export function makeFeatureList({ onAlone, onToggle }) {
-  const search = h("input.search", {
+  const search = h("input.search.box", {
     type: "search",
     placeholder: "Search a number or label",
     label: "Search features",
@@ -31,7 +39,7 @@ export function makeFeatureList({ onAlone, onToggle }) {
       else if (event.key === "ArrowDown") first?.focus();
     },
   });
-  const note = h(".found", { "aria-live": "polite" });
+  const note = h(".found.note", { "aria-live": "polite" });
   let column = COLUMNS[0];
   /** @type {import("./selection.js").Selection | undefined} */
   let held;
@@ -70,19 +78,18 @@ export function makeFeatureList({ onAlone, onToggle }) {
  * @param {import("./table.js").Column} column
  */
 function find({ head, rows }, wanted, column) {
-  const entries = [...rows.values()]
-    .filter(({ feature, label }) => String(feature).includes(wanted) || label.toLowerCase().includes(wanted))
-    .map((row) => ({ row, value: row.max }))
-    .sort((a, b) => column.size(b) - column.size(a) || a.row.feature - b.row.feature);
-  const all = entries.length;
-  let text = all > LISTED ? `${LISTED} of ${all} features; search finds more` : `${all} features`;
   const typed = /^\d+$/.test(wanted) ? Number(wanted) : -1;
-  const exact = entries.findIndex(({ row }) => row.feature === typed);
-  if (exact >= 0) entries.unshift(...entries.splice(exact, 1));
-  else if (typed >= head.d_sae) text = `${head.sae} has features 0 to ${head.d_sae - 1}`;
-  else if (typed >= 0) {
-    entries.unshift({ row: silent(typed), value: 0 });
+  const order = (/** @type {Row} */ row) =>
+    row.feature === typed ? Number.POSITIVE_INFINITY : column.size({ row, value: 0 });
+  const found = [...rows.values()]
+    .filter(({ feature, label }) => `${feature}`.includes(wanted) || label.toLowerCase().includes(wanted))
+    .sort((a, b) => order(b) - order(a) || a.feature - b.feature);
+  const all = found.length;
+  let text = all > LISTED ? `${LISTED} of ${all} features; search finds more` : `${all} features`;
+  if (typed >= head.d_sae) text = `${head.sae} has features 0 to ${head.d_sae - 1}`;
+  else if (typed >= 0 && found[0]?.feature !== typed) {
+    found.unshift(silent(typed));
     text = `${typed} does not fire here`;
   }
-  return { entries: entries.slice(0, LISTED), text };
+  return { entries: found.slice(0, LISTED).map((row) => ({ row, value: row.max })), text };
 }

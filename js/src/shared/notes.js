@@ -4,7 +4,7 @@ import { h, visible } from "./dom.js";
 
 /** @param {(mask: boolean) => void} onMask */
 export function makeNotes(onMask) {
-  const box = h(".notes");
+  const box = h(".notes.flex.note");
   return {
     box,
     /** @param {import("./wire.js").Result["head"]} head @param {boolean} masking */
@@ -15,7 +15,7 @@ export function makeNotes(onMask) {
       if (head.special.length) {
         const text = `${head.masked.length} of ${n} positions masked`;
         const change = h("button.link", { click: () => onMask(!masking) }, masking ? "unmask" : "mask");
-        parts.push(h("span.key", h("span.hatch.masked"), text, change));
+        parts.push(h("span.flex.key", h("span.hatch.masked.box"), text, change));
       }
       parts.push(h("span", `${head.model} · ${head.hook}`));
       if (head.nonfinite) parts.push(h("b", `${head.nonfinite} activations are not finite: left out`));
@@ -36,11 +36,11 @@ const TEXTS = {
 
 /** @param {HTMLElement} root @param {() => void} onStop */
 export function makeStatus(root, onStop) {
-  const text = h("span.status", { role: "status", "aria-live": "polite" });
+  const text = h("span.status@status", { "aria-live": "polite" });
   const stop = h("button.stop", { click: onStop, hidden: true }, "Stop");
-  const problem = h(".error", { role: "alert", hidden: true });
+  const problem = h(".error@alert", { hidden: true });
   return {
-    box: h(".state", text, stop),
+    box: h(".state.note", text, stop),
     problem,
     /** @param {string} state @param {Kernel} kernel @param {string} error @param {string | undefined} shown the prompt on the screen */
     show(state, kernel, error, shown) {

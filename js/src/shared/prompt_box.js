@@ -17,7 +17,7 @@ export function makePromptBox(onRun) {
     close();
     onRun(box.value, at);
   };
-  const box = h("textarea.prompt", {
+  const box = h("textarea.prompt.box", {
     rows: 2,
     spellcheck: "false",
     label: "Prompt",

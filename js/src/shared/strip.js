@@ -12,8 +12,7 @@ const LINE = 9;
 
 /** @param {{ onSelect(position: number): void, onHover(position?: number, cell?: HTMLElement): void }} handlers */
 export function makeStrip({ onSelect, onHover }) {
-  const row = h("", { role: "row" });
-  const grid = h(".strip", { role: "grid", label: "Tokens of the prompt" }, row);
+  const row = h("@row");
   /** @type {HTMLElement[]} */
   let cells = [];
   /** @type {string[]} */
@@ -30,7 +29,14 @@ export function makeStrip({ onSelect, onHover }) {
     cells[current].tabIndex = 0;
     if (focus) cells[current].focus();
   };
-  walk(grid, () => cells, () => current, rove, onSelect, onHover);
+  const walk = handlers(
+    () => cells,
+    () => current,
+    rove,
+    onSelect,
+    onHover,
+  );
+  const grid = h(".strip@grid", { label: "Tokens of the prompt", ...walk }, row);
 
   return {
     grid,
@@ -81,8 +87,8 @@ function draw(head) {
     const group = groups.get(position);
     const masked = head.masked.includes(position);
     const rest = position < until;
-    const kind = `${head.special.includes(position) ? ".special" : ""}${masked ? ".masked" : ""}${rest ? ".rest" : ""}`;
-    const cell = /** @type {HTMLElement} */ (h(`span.tok${kind}`, { role: "gridcell", tabindex: -1 }));
+    const kind = `${head.special.includes(position) ? ".special.box" : ""}${masked ? ".masked" : ""}${rest ? ".rest" : ""}`;
+    const cell = /** @type {HTMLElement} */ (h(`span.tok${kind}@gridcell`, { tabindex: -1 }));
     if (!rest) fill(cell, group?.text ?? token);
     if (group) until = group.stop;
     if (/^\s/.test(token)) nodes.push(h("wbr"));
@@ -126,7 +132,9 @@ function coatsOf(chosen) {
       coat.texts.push(`${id} ${number(row.values[i])}`);
       if (chosen.length > 1) {
         const bottom = 5 * (chosen.length - 1 - k) + 1;
-        coat.layers.unshift(`${band(slot, 0.35 + 0.65 * Math.min(1, share))} 0 calc(100% - ${bottom}px)/100% 4px no-repeat`);
+        coat.layers.unshift(
+          `${band(slot, 0.35 + 0.65 * Math.min(1, share))} 0 calc(100% - ${bottom}px)/100% 4px no-repeat`,
+        );
       }
       if (focus) {
         coat.layers.push(wash(slot, tint(share)));
@@ -160,16 +168,13 @@ function vertical(cells, from, direction) {
 
 /**
  * Keys and mouse of the grid.
- * @param {HTMLElement} grid
  * @param {() => HTMLElement[]} cells
  * @param {() => number} current
  * @param {(position: number, focus?: boolean) => void} rove
  * @param {(position: number) => void} onSelect
  * @param {(position?: number, cell?: HTMLElement) => void} onHover
  */
-function walk(grid, cells, current, rove, onSelect, onHover) {
-  const indexOf = (/** @type {Event} */ { target }) =>
-    cells().indexOf(/** @type {HTMLElement} */ (/** @type {Element} */ (target).closest(".saew-tok")));
+function handlers(cells, current, rove, onSelect, onHover) {
   /** @type {Record<string, () => number>} */
   const moves = {
     ArrowLeft: () => current() - 1,
@@ -181,25 +186,32 @@ function walk(grid, cells, current, rove, onSelect, onHover) {
     PageUp: () => current() - PAGE,
     PageDown: () => current() + PAGE,
   };
-  grid.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" || event.key === " ") onSelect(current());
-    else if (event.key === "Escape") onHover();
-    else if (moves[event.key]) rove(Math.max(0, Math.min(cells().length - 1, moves[event.key]())), true);
-    else return;
-    keep(event);
-  });
-  grid.addEventListener("click", (event) => {
-    const position = indexOf(event);
-    if (position < 0) return;
-    rove(position, true);
-    onSelect(position);
-  });
+  const indexOf = (/** @type {Event} */ { target }) =>
+    cells().indexOf(/** @type {HTMLElement} */ (/** @type {Element} */ (target).closest(".saew-tok")));
   const over = (/** @type {Event} */ event) => {
     const position = indexOf(event);
     onHover(position, cells()[position]);
     if (event.type === "focusin") rove(position);
   };
   const out = () => onHover();
-  for (const name of ["mouseover", "focusin"]) grid.addEventListener(name, over);
-  for (const name of ["mouseleave", "focusout"]) grid.addEventListener(name, out);
+  return {
+    keydown(/** @type {KeyboardEvent} */ event) {
+      const { key } = event;
+      if (key === "Enter" || key === " ") onSelect(current());
+      else if (key === "Escape") onHover();
+      else if (moves[key]) rove(Math.max(0, Math.min(cells().length - 1, moves[key]())), true);
+      else return;
+      keep(event);
+    },
+    click(/** @type {Event} */ event) {
+      const position = indexOf(event);
+      if (position < 0) return;
+      rove(position, true);
+      onSelect(position);
+    },
+    mouseover: over,
+    focusin: over,
+    mouseleave: out,
+    focusout: out,
+  };
 }

@@ -5,7 +5,7 @@ import { band } from "./palette.js";
 
 /** @param {number} [slot] empty without one */
 export function swatch(slot) {
-  const node = h("span.swatch");
+  const node = h("span.swatch.box");
   if (slot !== undefined) node.style.background = band(slot, 1);
   return node;
 }

@@ -4,7 +4,7 @@ import { h, keep, set } from "./dom.js";
 import { swatch } from "./swatch.js";
 
 /** @typedef {{ row: import("./wire.js").Row, value: number }} Entry */
-/** @typedef {{ key: string, name: string, title: string, text(entry: Entry): string, size(entry: Entry): number }} Column */
+/** @typedef {{ key: string, title: string, text(entry: Entry): string, size(entry: Entry): number }} Column */
 
 /**
  * @param {object} options
@@ -15,12 +15,12 @@ import { swatch } from "./swatch.js";
  * @param {(key: string) => void} [options.onSort] where columns can be sorted
  */
 export function makeTable({ label, columns, onAlone, onToggle, onSort }) {
-  const heads = columns.map(({ key, name, title }) =>
-    h(".num", { role: "columnheader", title }, onSort ? h("button", { click: () => onSort(key) }, name) : name),
+  const heads = columns.map(({ key, title }) =>
+    h(".num@columnheader", { title }, onSort ? h("button", { click: () => onSort(key) }, key) : key),
   );
-  const body = h("", { role: "rowgroup", ...handlers(onAlone, onToggle) });
-  const head = h(".head", { role: "row" }, h("", { role: "columnheader" }, "feature"), ...heads);
-  const grid = h(".table", { role: "grid", label }, h(".headgroup", { role: "rowgroup" }, head), body);
+  const body = h("@rowgroup", handlers(onAlone, onToggle));
+  const head = h(".head.note@row", h("@columnheader", "feature"), ...heads);
+  const grid = h(".table@grid", { label }, h(".headgroup@rowgroup", head), body);
   const rows = () => /** @type {HTMLElement[]} */ ([...body.children]);
 
   return {
@@ -28,7 +28,10 @@ export function makeTable({ label, columns, onAlone, onToggle, onSort }) {
     body,
     /** @param {Entry[]} entries @param {string} [sorted] key of the column that orders them */
     show(entries, sorted) {
-      if (onSort) columns.forEach(({ key }, i) => { set(heads[i], "aria-sort", key === sorted ? "descending" : "none"); });
+      if (onSort)
+        columns.forEach(({ key }, i) => {
+          set(heads[i], "aria-sort", key === sorted ? "descending" : "none");
+        });
       const full = Math.max(...entries.map(columns[0].size));
       const active = /** @type {ShadowRoot} */ (body.getRootNode()).activeElement;
       const kept = rows().indexOf(/** @type {HTMLElement} */ (active));
@@ -52,11 +55,11 @@ export function makeTable({ label, columns, onAlone, onToggle, onSort }) {
 /** @param {Entry} entry @param {Column[]} columns @param {number} full value of a whole bar */
 function draw(entry, columns, full) {
   const { feature, label } = entry.row;
-  const name = h(".name", { role: "gridcell" }, swatch(), String(feature), h("span.label", { title: label }, label));
-  const cells = columns.map((column) => h(".num", { role: "gridcell" }, column.text(entry)));
+  const name = h(".name.flex@gridcell", swatch(), String(feature), h("span.label", { title: label }, label));
+  const cells = columns.map((column) => h(".num@gridcell", column.text(entry)));
   cells[0].classList.add("saew-bar");
   cells[0].style.setProperty("--size", `${full ? (100 * columns[0].size(entry)) / full : 0}%`);
-  return h(".row", { role: "row", tabindex: "-1", "data-feature": feature }, name, ...cells);
+  return h(".row@row", { tabindex: -1, "data-feature": feature }, name, ...cells);
 }
 
 /**

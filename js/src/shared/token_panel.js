@@ -9,7 +9,6 @@ const LISTED = 12;
 /** @type {import("./table.js").Column} */
 const ACTIVATION = {
   key: "activation",
-  name: "activation",
   title: "Activation on this token",
   text: ({ value }) => number(value),
   size: ({ value }) => value,
@@ -22,7 +21,11 @@ const ACTIVATION = {
  * @param {string} [more]
  */
 const title = (head, token, more = "") =>
-  h(".title", h("b", visible(head.tokens[token])), h("span.faint", `position ${token} · id ${head.ids[token]}${more}`));
+  h(
+    ".title.flex",
+    h("b", visible(head.tokens[token])),
+    h("span.faint", `position ${token} · id ${head.ids[token]}${more}`),
+  );
 
 /** @param {{ onAlone(feature: number): void, onToggle(feature: number): void }} choices */
 export function makeTokenPanel(choices) {
@@ -47,7 +50,7 @@ export function makeTokenPanel(choices) {
 
 /** What is said beside the token under the mouse or in focus. @param {HTMLElement} root */
 export function makeTip(root) {
-  const box = h(".tip", { "aria-hidden": "true", hidden: true });
+  const box = h(".tip.box", { "aria-hidden": "true", hidden: true });
   return {
     box,
     /** @param {import("./selection.js").Selection} selection @param {number} [token] @param {HTMLElement} [cell] */
@@ -57,7 +60,7 @@ export function makeTip(root) {
       const lines = chosen.map(({ index, row, slot }) => {
         const value = row?.values[row.positions.indexOf(token)] ?? 0;
         const text = result.head.masked.includes(token) ? "masked" : number(value);
-        return h(".line", swatch(slot), String(index), h("span.num", text));
+        return h(".flex.line", swatch(slot), String(index), h("span.num", text));
       });
       box.replaceChildren(title(result.head, token), ...lines);
       const from = root.getBoundingClientRect();

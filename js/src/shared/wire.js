@@ -7,7 +7,7 @@ const MAGIC = 0x57454153;
  * @property {number} feature
  * @property {number} max largest activation on the prompt
  * @property {number} mean mean over the tokens on which it fires
- * @property {number} count on how many tokens it fires
+ * @property {number} tokens on how many it fires
  * @property {number} reference largest activation on the SAE's reference sample, 0 where unknown
  * @property {number} density share of reference tokens on which it fires, -1 where unknown
  * @property {string} label
@@ -42,7 +42,7 @@ export const silent = (feature, reference = 0, density = -1, label = "") => ({
   feature,
   max: 0,
   mean: 0,
-  count: 0,
+  tokens: 0,
   reference,
   density,
   label,
@@ -58,11 +58,14 @@ export function decode(view) {
   if (!view?.byteLength) return undefined;
   const buffer = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
   const [magic, version, length, n] = new Uint32Array(buffer, 0, 4);
-  if (magic !== MAGIC || version !== 1) throw new Error("Script and Python package differ in version: run the cell again.");
+  if (magic !== MAGIC || version !== 1) throw new Error("Script and package differ in version");
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 16, length)));
   let start = 16 + length;
   /** @param {number} size @param {number} count */
-  const take = (size, count) => buffer.slice(start, (start += size * count));
+  const take = (size, count) => {
+    start += size * count;
+    return buffer.slice(start - size * count, start);
+  };
   /** @param {number} count @param {number} scale */
   const floats = (count, scale) =>
     head.half
@@ -88,7 +91,7 @@ export function decode(view) {
       row.positions.push(position);
       row.values.push(values[k]);
       row.max = Math.max(row.max, values[k]);
-      row.mean += (values[k] - row.mean) / ++row.count;
+      row.mean += (values[k] - row.mean) / ++row.tokens;
     }
   }
   const at = (/** @type {number} */ position) => {

@@ -75,9 +75,11 @@ def activations_stage(run: Run) -> None:
     ):
         corpora[purpose], spans = labelled(run.settings, purpose, count, tokenizer)
         np.savez(run.paths.work / f"{purpose}-spans.npz", **asdict(spans))
-    for kind in {spec.site for spec in run.settings.saes}:
-        for purpose, corpus in corpora.items():
-            np.save(run.paths.work / f"{purpose}-{kind}.npy", collect(model, _site(kind, run), corpus))
+    kinds = sorted({spec.site for spec in run.settings.saes})
+    for purpose, corpus in corpora.items():
+        found = collect(model, [_site(kind, run) for kind in kinds], corpus)
+        for kind, rows in zip(kinds, found, strict=True):
+            np.save(run.paths.work / f"{purpose}-{kind}.npy", rows)
     print(f"activations: {corpora['activations'].starts[-1]:,} tokens for training", flush=True)
 
 

@@ -30,6 +30,9 @@ from sae_lens.saes.standard_sae import StandardTrainingSAE, StandardTrainingSAEC
 from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
 from sae_lens.training.sae_trainer import SAETrainer
 
+CANDIDATES = 12
+START_NORM = 0.8
+
 _KINDS: dict[str, tuple[type[TrainingSAE[Any]], type[Any]]] = {
     "standard": (StandardTrainingSAE, StandardTrainingSAEConfig),
     "gated": (GatedTrainingSAE, GatedTrainingSAEConfig),
@@ -72,6 +75,38 @@ def _new_sae(spec: SAESpec, site: Site, d_in: int, settings: Settings) -> Traini
     return sae_class(config)
 
 
+def distinct_directions(rows: np.ndarray, width: int, seed: int) -> Tensor:
+    """Unit vectors [width, d] along centred rows that point in different directions.
+
+    Rows are taken in random order, first only those with a cosine below 0.7 to all taken before, then below 0.8, and so
+    on. So rare directions are among them, and a latent that starts on one does not die before it is ever active.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = rows[rng.permutation(len(rows))[: CANDIDATES * width]].astype(np.float32)
+    unit = torch.nn.functional.normalize(torch.from_numpy(chosen - rows[:100_000].mean(0, dtype=np.float32)), dim=1)
+    taken = unit[:0]
+    for limit in (0.7, 0.8, 0.9, 0.95, 1.1):
+        for part in unit.split(512):
+            fresh = part[(part @ taken.t()).amax(1) < limit] if len(taken) else part
+            close = (fresh @ fresh.t()).tril(-1) >= limit
+            keep = torch.ones(len(fresh), dtype=torch.bool)
+            for row in range(len(fresh)):
+                keep[row] = not bool((close[row] & keep).any())
+            taken = torch.cat([taken, fresh[keep]])[:width]
+            if len(taken) == width:
+                return taken
+    return taken
+
+
+def _start(sae: TrainingSAE[Any], activations: np.ndarray, seed: int) -> None:
+    """Start every latent on a direction that occurs, with decoder rows of length ``START_NORM``."""
+    directions = distinct_directions(activations, sae.cfg.d_sae, seed)
+    order = torch.randperm(len(directions))
+    with torch.no_grad():
+        sae.W_dec.copy_(START_NORM * directions[order])
+        sae.W_enc.copy_(sae.W_dec.t())
+
+
 def train_sae(spec: SAESpec, site: Site, activations: np.ndarray, settings: Settings) -> TrainingSAE[Any]:
     """Train one SAE.
 
@@ -86,6 +121,7 @@ def train_sae(spec: SAESpec, site: Site, activations: np.ndarray, settings: Sett
     """
     torch.manual_seed(settings.seed + spec.width)
     sae = _new_sae(spec, site, activations.shape[1], settings)
+    _start(sae, activations, settings.seed)
     steps = spec.samples // settings.sae_batch
     config = SAETrainerConfig(
         total_training_samples=steps * settings.sae_batch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class SAESpec:
     kind: str
     width: int
     samples: int
-    options: dict[str, object]
+    options: Mapping[str, object]
     site: str = "mid"
     learning_rate: float = 1e-3
 
@@ -99,31 +100,28 @@ def stream_seed(settings: Settings, purpose: str, chunk: int = 0) -> int:
     return settings.seed * 100_000_000 + STREAMS[purpose] * 1_000_000 + chunk
 
 
+_L1 = {"l1_coefficient": 2.0, "l1_warm_up_steps": 200}
+_JUMPRELU = {
+    "jumprelu_sparsity_loss_mode": "quadratic",
+    "target_l0": 16.0,
+    "l0_coefficient": 1.0,
+    "l0_warm_up_steps": 200,
+    "jumprelu_init_threshold": 0.5,
+    "jumprelu_bandwidth": 0.5,
+    "jumprelu_ste_to_input": True,
+}
 _MATRYOSHKA = {"k": 16.0, "matryoshka_widths": [128, 512, 2048]}
 
 FULL = Settings(
     saes=(
-        SAESpec("mid-topk-512", "topk", 512, 4_000_000, {"k": 16}),
-        SAESpec("mid-topk-2048", "topk", 2048, 5_000_000, {"k": 16}),
-        SAESpec("mid-topk-8192", "topk", 8192, 8_000_000, {"k": 16}),
-        SAESpec("mid-standard-2048", "standard", 2048, 5_000_000, {"l1_coefficient": 2.0, "l1_warm_up_steps": 500}),
-        SAESpec("mid-gated-2048", "gated", 2048, 5_000_000, {"l1_coefficient": 2.0, "l1_warm_up_steps": 500}),
-        SAESpec(
-            "mid-jumprelu-2048",
-            "jumprelu",
-            2048,
-            5_000_000,
-            {
-                "jumprelu_sparsity_loss_mode": "quadratic",
-                "target_l0": 16.0,
-                "l0_coefficient": 1.0,
-                "l0_warm_up_steps": 500,
-                "jumprelu_init_threshold": 0.1,
-                "jumprelu_bandwidth": 0.2,
-            },
-        ),
-        SAESpec("mid-matryoshka-2048", "matryoshka_batchtopk", 2048, 5_000_000, _MATRYOSHKA),
-        SAESpec("name-mover-z", "topk", 1024, 4_000_000, {"k": 16}, site="z"),
+        SAESpec("mid-topk-512", "topk", 512, 2_000_000, {"k": 16}, learning_rate=3e-3),
+        SAESpec("mid-topk-2048", "topk", 2048, 2_000_000, {"k": 16}, learning_rate=3e-3),
+        SAESpec("mid-topk-8192", "topk", 8192, 4_000_000, {"k": 16}),
+        SAESpec("mid-standard-2048", "standard", 2048, 2_000_000, _L1, learning_rate=2e-3),
+        SAESpec("mid-gated-2048", "gated", 2048, 2_000_000, _L1 | {"l1_coefficient": 2.5}, learning_rate=2e-3),
+        SAESpec("mid-jumprelu-2048", "jumprelu", 2048, 2_000_000, _JUMPRELU, learning_rate=2e-3),
+        SAESpec("mid-matryoshka-2048", "matryoshka_batchtopk", 2048, 2_000_000, _MATRYOSHKA, learning_rate=2e-3),
+        SAESpec("name-mover-z", "topk", 1024, 2_000_000, {"k": 16}, site="z", learning_rate=3e-3),
     )
 )
 

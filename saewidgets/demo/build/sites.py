@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -57,17 +57,28 @@ def replaced(
         handle.remove()
 
 
-def read(model: GPT2LMHeadModel, ids: Int[Tensor, "batch pos"], site: Site) -> Float[Tensor, "batch pos d"]:
-    """The activation at a site; layers above it are not run."""
-    held: list[Tensor] = []
+def read(
+    model: GPT2LMHeadModel, ids: Int[Tensor, "batch pos"], sites: Sequence[Site]
+) -> list[Float[Tensor, "batch pos d"]]:
+    """The activations at some sites, in their order; nothing above the last of them is run."""
+    held: dict[Site, Tensor] = {}
 
-    def stop(activation: Tensor) -> Tensor:
-        held.append(activation)
-        raise _StopForwardError
+    def keep(site: Site) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+            held[site] = args[0]
+            if len(held) == len(sites):
+                raise _StopForwardError
 
-    with replaced(model, site, stop), torch.no_grad(), suppress(_StopForwardError):
-        model.transformer(ids)
-    return held[0]
+        return hook
+
+    handles = [site.module(model).register_forward_pre_hook(keep(site)) for site in sites]
+    try:
+        with torch.no_grad(), suppress(_StopForwardError):
+            model.transformer(ids)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [held[site] for site in sites]
 
 
 def padded_batches(corpus: Corpus) -> Iterator[tuple[Int[Tensor, "batch pos"], Bool[Tensor, "batch pos"], np.ndarray]]:
@@ -95,9 +106,10 @@ def padded_batches(corpus: Corpus) -> Iterator[tuple[Int[Tensor, "batch pos"], B
         at += count
 
 
-def collect(model: GPT2LMHeadModel, site: Site, corpus: Corpus) -> Float16[np.ndarray, "token d"]:
-    """The activation at a site for every token of a corpus (no special tokens), in the corpus's order."""
-    found = np.empty((int(corpus.starts[-1]), model.config.n_embd), dtype=np.float16)
+def collect(model: GPT2LMHeadModel, sites: Sequence[Site], corpus: Corpus) -> list[Float16[np.ndarray, "token d"]]:
+    """The activations at some sites for every token of a corpus (no special tokens), in the corpus's order."""
+    found = [np.empty((int(corpus.starts[-1]), model.config.n_embd), dtype=np.float16) for _ in sites]
     for ids, real, flat in padded_batches(corpus):
-        found[flat] = read(model, ids, site)[real].numpy().astype(np.float16)
+        for rows, activation in zip(found, read(model, ids, sites), strict=True):
+            rows[flat] = activation[real].numpy().astype(np.float16)
     return found
