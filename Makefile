@@ -44,7 +44,7 @@ bench: $(VENV)/.dev  ## print the tables of figures (BENCH_ARGS=activations)
 	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
 
 demo-model: $(VENV)/.dev  ## rebuild the bundled model and its SAEs from seed (about 90 minutes on 2 cores)
-	$(BIN)/python -m saewidgets.demo.build
+	$(BIN)/python -m saewidgets.demo.build --out saewidgets/demo/assets
 
 wheel: $(VENV)/.lab  ## build the wheel into dist/
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .

@@ -181,6 +181,12 @@ def test_memory_is_parameters_and_buffers(lab, bridge, make_tensors):
     assert memory.total == memory["tiny"] + memory["sae"]
 
 
+def test_memory_that_two_tensors_share_counts_once(lab, make_tensors):
+    tensors = make_tensors()
+    lab.add_sae({**tensors, "W_enc": tensors["W_dec"].T}, name="tied", hook=HOOK)
+    assert lab.memory()["tied"] == 4 * (32 * 64 + 64 + 32)
+
+
 def test_removed_sae_is_freed(lab, make_sae_folder):
     lab.add_sae(make_sae_folder(name="other"))
     lab.activations("the cat", "other")

@@ -14,6 +14,8 @@ import { decode } from "./shared/wire.js";
 
 /** @typedef {import("./shared/link.js").Model} Model */
 
+const OWN = ["feature", "features", "token"];
+
 /** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
 function render({ model, el, signal }) {
   const chosen = new Selection();
@@ -42,9 +44,9 @@ function render({ model, el, signal }) {
     drawToken();
     ask({ token: chosen.token });
   };
-  const onRun = (/** @type {string} */ prompt, /** @type {string} */ at) => {
+  const onRun = (/** @type {string} */ prompt, /** @type {boolean} */ asked) => {
     if (prompt !== model.get("prompt") || link.pending) ask({ prompt });
-    else if (at === "enter") link.send({ op: "run" });
+    else if (asked) link.send({ op: "run" });
   };
 
   // ---- what is on the page
@@ -85,13 +87,12 @@ function render({ model, el, signal }) {
     panel.show(chosen, token);
   };
   const drawState = () => {
-    const shown = chosen.result?.head.prompt;
-    state.show(model.get("status").state, kernel, refusal || model.get("error"), shown);
+    state.show(model.get("status").state, kernel, refusal || model.get("error"), !!chosen.result);
   };
   /** Take over what Python says, unless Python has not yet heard what we said. */
   const pull = () => {
     if (!link.pending) {
-      for (const name of ["feature", "features", "token"]) /** @type {any} */ (chosen)[name] = model.get(name);
+      for (const name of OWN) /** @type {any} */ (chosen)[name] = model.get(name);
       prompt.show(model.get("prompt"));
       select.replaceChildren(
         ...model.get("_saes").map((/** @type {string} */ name) => h("option", { value: name }, name)),
@@ -127,7 +128,7 @@ function render({ model, el, signal }) {
     }
     drawState();
   });
-  const names = ["feature", "features", "token", "prompt", "sae", "_saes"];
+  const names = [...OWN, "prompt", "sae", "_saes"];
   /** @type {[string, () => void][]} */
   const listeners = [
     ["change:_data", load],
@@ -141,10 +142,8 @@ function render({ model, el, signal }) {
   const restore = hideTwin(el, model.get("_twin"));
   link.send({ op: "hello" });
 
-  let alive = true;
   const dispose = () => {
-    if (!alive) return;
-    alive = false;
+    if (!root.parentNode) return;
     for (const [name, listener] of listeners) model.off(name, listener);
     link.close();
     prompt.close();

@@ -46,6 +46,6 @@ describe("colours", () => {
     expect([tint(0), tint(1), tint(99)]).toEqual([0.08, 0.6, 0.6]);
   });
   it("has four levels", () => {
-    expect([0, 0.1, 0.26, 0.51, 0.76, 1, 9].map(level)).toEqual([1, 1, 2, 3, 4, 4, 4]);
+    expect([0.01, 0.25, 0.26, 0.51, 0.76, 1, 9].map(level)).toEqual([1, 1, 2, 3, 4, 4, 4]);
   });
 });

@@ -16,9 +16,11 @@ import anywidget
 import traitlets
 
 from saewidgets.errors import SaewidgetsError
+from saewidgets.widgets.page import page
 from saewidgets.widgets.worker import Job, Worker
 
 STATIC = Path(__file__).parent.parent / "static"
+UNSAVED = ("_esm", "_css", "layout", "tabbable", "tooltip")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -178,6 +180,22 @@ class LiveView(anywidget.AnyWidget):
         if WIDGET_VIEW in data:
             live = {WIDGET_VIEW: data[WIDGET_VIEW], "text/plain": f"{type(self).__name__} (needs a running kernel)"}
             display(live, metadata=metadata, raw=True)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the view as one HTML file that works without a kernel, a network and, as its static twin, scripts.
+
+        Args:
+            path: Where to write it; an existing file is replaced.
+
+        Returns:
+            The path.
+        """
+        self._wait()
+        state = {name: value for name, value in self.get_state().items() if name not in UNSAVED}
+        title = f"{type(self).__name__} · {state.get('prompt', '')}"[:80]
+        target = Path(path)
+        target.write_text(page(state, str(self._esm), str(self._css), self._marked_html(), title), encoding="utf-8")
+        return target
 
     def _marked_html(self) -> str:
         return f'<div class="saew-twin {self._twin}">{self.static_html()}</div>'

@@ -10,61 +10,12 @@ from saewidgets.errors import FeatureIndexError, MismatchError, TokenError, Unkn
 from saewidgets.results import Activations, FeatureId
 from saewidgets.views import first_feature, token_strip_html, token_strip_text
 from saewidgets.widgets.base import LiveView
+from saewidgets.widgets.traits import Feature, Features, Position, Prompt, SAEName, Shown
 from saewidgets.widgets.wire import labels_of, pack
 from saewidgets.widgets.worker import Job, worker_of
 
 MOST_FEATURES = 6
 ANY_LENGTH = 2**63
-
-
-class Prompt(traitlets.Unicode):
-    """Text; what is not valid Unicode is escaped on its way to the browser."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.tag(to_json=lambda text, _: text.encode("utf-8", "backslashreplace").decode())
-
-
-class SAEName(traitlets.TraitType[Any, Any]):
-    """The name of an SAE that the lab holds."""
-
-    def validate(self, obj: Any, value: Any) -> str:
-        """Raise UnknownNameError for any other value."""
-        return obj._known_sae(value)
-
-
-class Feature(traitlets.TraitType[Any, Any]):
-    """The name of a feature, or "" for none; an index or a FeatureId is turned into its name."""
-
-    def validate(self, obj: Any, value: Any) -> str:
-        """Raise FeatureIndexError or UnknownNameError where there is no such feature."""
-        return "" if value is None or value == "" else str(obj._known_feature(value))
-
-
-class Features(traitlets.TraitType[Any, Any]):
-    """Up to six features of one SAE, each once."""
-
-    def validate(self, obj: Any, value: Any) -> tuple[str, ...]:
-        """Raise FeatureIndexError, UnknownNameError or MismatchError."""
-        one = isinstance(value, (str, int, FeatureId))
-        return obj._known_features((value,) if one else tuple(value or ()))
-
-
-class Position(traitlets.TraitType[Any, Any]):
-    """A token of the prompt, or None."""
-
-    def validate(self, obj: Any, value: Any) -> int | None:
-        """Raise TokenError where the prompt has no such position."""
-        return obj._known_position(value)
-
-
-class Shown(traitlets.TraitType[Any, Any]):
-    """The result on the screen; reading it waits for the work of its view."""
-
-    def get(self, obj: Any, cls: Any = None) -> Any:
-        """The newest good result, or None where there has been none."""
-        obj._wait()
-        return super().get(obj, cls)
 
 
 class TokenActivations(LiveView, stem="token_activations"):

@@ -150,5 +150,5 @@ def test_the_card_and_the_figures_agree():
     card = (ASSETS / "MODEL_CARD.md").read_text(encoding="utf-8")
     for name, figures in FIGURES["saes"].items():
         (row,) = [line for line in card.splitlines() if line.startswith(f"| {name} |") and line.count("|") > 8]
-        assert f"{figures['loss_recovered_zero']:.3f}" in row
+        assert f"{figures['loss_recovered_zero']:.4f}" in row
     assert f"| loss, nats per token | {FIGURES['model']['loss']} |" in card

@@ -176,8 +176,9 @@ def test_reading_a_site_gives_the_models_own_activations(model, tokenizer):
     hidden = model(ids, output_hidden_states=True).hidden_states
     heads, middle = read(model, ids, [Site("z", 1), Site("mid", 2)])
     assert torch.equal(middle, hidden[2])
-    mixed = model.transformer.h[1].attn.c_proj(heads)
-    assert torch.allclose(mixed, model.transformer.h[1].attn(model.transformer.h[1].ln_1(hidden[1]))[0], atol=1e-6)
+    block = model.transformer.h[1]
+    between = hidden[1] + block.attn.c_proj(heads)
+    assert torch.allclose(between + block.mlp(block.ln_2(between)), hidden[2], atol=1e-5)
     (rows,) = collect(model, [Site("mid", 2)], corpus)
     expected = hidden[2][0, 1:].detach().numpy()
     np.testing.assert_allclose(rows[corpus.starts[2] : corpus.starts[3]], expected, atol=2e-3)

@@ -12,7 +12,15 @@ from saewidgets.results.snapshot import Snapshot
 def _one(piece: bytes) -> Activations:
     tokens = Tokens(np.array([0, 3]), (b"<bos>", piece), np.array([True, False]))
     return Activations(
-        tokens, np.array([0, 0, 1]), np.array([7], np.int32), np.array([2.0], np.float32), tokens.special, 8, "s", "m", "h"
+        tokens,
+        np.array([0, 0, 1]),
+        np.array([7], np.int32),
+        np.array([2.0], np.float32),
+        tokens.special,
+        8,
+        "s",
+        "m",
+        "h",
     )
 
 

@@ -62,7 +62,8 @@ def report(outcomes: list[Outcome]) -> int:
     if skipped and os.environ.get("CI") == "true":
         print("CI=true: what is not tested counts as failed.")
         failed += len(skipped)
-    (RESULTS / "total.txt").open("a").write(f"{passed} {failed}\n")
+    with (RESULTS / "total.txt").open("a") as total:
+        total.write(f"{passed} {failed}\n")
     print(f"\n{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 

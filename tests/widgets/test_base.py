@@ -56,7 +56,7 @@ def test_the_script_and_style_are_those_of_the_wheel(view):
 
 
 def test_script_and_style_are_small(view):
-    assert len(view._esm.encode()) + len(view._css.encode()) <= 20_480
+    assert len(view._esm.encode()) + len(view._css.encode()) <= 20_000
 
 
 def test_twins_are_told_apart():

@@ -1,7 +1,7 @@
 /** The chosen features, and what the colours of the tokens mean. */
 
 import { h, number } from "./dom.js";
-import { tint, wash } from "./palette.js";
+import { rgba, tint } from "./palette.js";
 import { swatch } from "./swatch.js";
 
 /** @typedef {import("./selection.js").Chosen} Chosen */
@@ -10,9 +10,9 @@ import { swatch } from "./swatch.js";
 function chip({ id, index, row, slot, focus }, onFocus, onDrop) {
   const pick = h(
     "button.pick.flex",
-    { "aria-pressed": String(focus), click: onFocus },
+    { "aria-pressed": `${focus}`, click: onFocus },
     swatch(slot),
-    h("b", String(index)),
+    h("b", `${index}`),
     h("span.label", row?.label ?? ""),
     h("span.faint", row ? `max ${number(row.max)}` : "does not fire here"),
   );
@@ -29,7 +29,7 @@ export function makeChips(onFocus, onDrop) {
     box,
     /** @param {Chosen[]} chosen */
     show(chosen) {
-      const hint = h("span.faint", "Choose a feature from the list, or click a token.");
+      const hint = h("span.faint", "Choose a feature, or click a token.");
       const chips = chosen.map((one) =>
         chip(
           one,
@@ -53,17 +53,12 @@ export function makeLegend(onScale) {
       const parts = [];
       if (row && slot !== undefined) {
         const ramp = h("span.ramp");
-        for (const share of [0.02, 0.25, 0.5, 0.75, 1]) {
-          const step = h("i");
-          step.style.background = wash(slot, tint(share));
-          ramp.append(step);
-        }
+        ramp.style.background = `linear-gradient(90deg,${rgba(slot, tint(0))},${rgba(slot, tint(1))})`;
         const known = row.reference > 0;
         const unit = known && ofReference ? "reference max" : "max of this prompt";
-        const title = "Where the colours end; click to change";
         parts.push(
           h("span.flex.key", "0", ramp, number(scale ?? 0)),
-          known ? h("button.link", { title, click: onScale }, unit) : unit,
+          known ? h("button.link", { click: onScale }, unit) : unit,
           "underlined:",
           h("u.half", "over ½"),
           h("u.most", "over ¾"),

@@ -43,7 +43,7 @@ export function h(spec, props = {}, ...children) {
  * @param {string} name
  * @param {unknown} value
  */
-export const set = (node, name, value) => node.setAttribute(name, String(value));
+export const set = (node, name, value) => node.setAttribute(name, `${value}`);
 
 /**
  * Keep an event from the page and from Jupyter.

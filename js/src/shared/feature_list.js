@@ -29,7 +29,7 @@ const COLUMNS = [
 export function makeFeatureList({ onAlone, onToggle }) {
   const search = h("input.search.box", {
     type: "search",
-    placeholder: "Search a number or label",
+    placeholder: "Number or label",
     label: "Search features",
     input: draw,
     keydown(/** @type {KeyboardEvent} */ event) {
@@ -79,8 +79,7 @@ export function makeFeatureList({ onAlone, onToggle }) {
  */
 function find({ head, rows }, wanted, column) {
   const typed = /^\d+$/.test(wanted) ? Number(wanted) : -1;
-  const order = (/** @type {Row} */ row) =>
-    row.feature === typed ? Number.POSITIVE_INFINITY : column.size({ row, value: 0 });
+  const order = (/** @type {Row} */ row) => (row.feature === typed ? 1 / 0 : column.size({ row, value: 0 }));
   const found = [...rows.values()]
     .filter(({ feature, label }) => `${feature}`.includes(wanted) || label.toLowerCase().includes(wanted))
     .sort((a, b) => order(b) - order(a) || a.feature - b.feature);

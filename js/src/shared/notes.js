@@ -1,6 +1,6 @@
 /** What a person must know about the picture, and what the kernel is doing. */
 
-import { h, visible } from "./dom.js";
+import { h } from "./dom.js";
 
 /** @param {(mask: boolean) => void} onMask */
 export function makeNotes(onMask) {
@@ -36,23 +36,23 @@ const TEXTS = {
 
 /** @param {HTMLElement} root @param {() => void} onStop */
 export function makeStatus(root, onStop) {
-  const text = h("span.status@status", { "aria-live": "polite" });
+  const text = h("span.status@status");
   const stop = h("button.stop", { click: onStop, hidden: true }, "Stop");
   const problem = h(".error@alert", { hidden: true });
   return {
     box: h(".state.note", text, stop),
     problem,
-    /** @param {string} state @param {Kernel} kernel @param {string} error @param {string | undefined} shown the prompt on the screen */
+    /** @param {string} state @param {Kernel} kernel @param {string} error @param {boolean} shown whether a prompt is on the screen */
     show(state, kernel, error, shown) {
       const now = kernel === "live" ? state : kernel;
       root.dataset.state = now;
       text.textContent = TEXTS[now] ?? now;
       stop.hidden = kernel === "silent" || (state !== "queued" && state !== "running");
-      const stale = state === "failed" && shown !== undefined;
+      const stale = state === "failed" && shown;
       root.classList.toggle("saew-stale", stale);
       problem.hidden = !error;
       problem.replaceChildren(h(".what", error));
-      if (stale) problem.append(h(".faint", `Below is the last prompt that ran: “${visible(shown).slice(0, 60)}”`));
+      if (stale) problem.append(h(".faint", "Below is the last prompt that ran."));
     },
   };
 }

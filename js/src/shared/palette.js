@@ -26,14 +26,16 @@ const FAINTEST = 0.08;
  */
 export const tint = (share) => FAINTEST + (STRONGEST - FAINTEST) * Math.min(1, Math.max(0, share));
 
+/** @param {number} slot @param {number} alpha */
+export const rgba = (slot, alpha) => `rgba(${HUES[slot]},${alpha.toFixed(3)})`;
+
 /**
  * A feature's pattern as CSS image.
  * @param {number} slot
  * @param {number} alpha
  * @param {number} [pattern]
  */
-export const band = (slot, alpha, pattern = slot) =>
-  PATTERNS[pattern].replaceAll("C", `rgba(${HUES[slot]},${alpha.toFixed(3)})`);
+export const band = (slot, alpha, pattern = slot) => PATTERNS[pattern].replaceAll("C", rgba(slot, alpha));
 
 /**
  * A tint as CSS image.
@@ -43,7 +45,7 @@ export const band = (slot, alpha, pattern = slot) =>
 export const wash = (slot, alpha) => band(slot, alpha, 0);
 
 /**
- * Quarter 1 to 4 of a value, for marks that need no colour.
+ * Quarter 1 to 4 of the scale, for marks that need no colour.
  * @param {number} share
  */
-export const level = (share) => Math.min(4, Math.max(1, Math.ceil(share * 4)));
+export const level = (share) => Math.min(4, Math.ceil(share * 4));

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 const PAUSE = 250;
 
-/** @param {(prompt: string, at: "pause" | "enter") => void} onRun */
+/** @param {(prompt: string, asked: boolean) => void} onRun asked: by Enter, not by a pause */
 export function makePromptBox(onRun) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let typing;
@@ -12,10 +12,9 @@ export function makePromptBox(onRun) {
     clearTimeout(typing);
     typing = undefined;
   };
-  /** @param {"pause" | "enter"} at */
-  const run = (at) => {
+  const run = (asked = false) => {
     close();
-    onRun(box.value, at);
+    onRun(box.value, asked);
   };
   const box = h("textarea.prompt.box", {
     rows: 2,
@@ -24,13 +23,13 @@ export function makePromptBox(onRun) {
     placeholder: "Type a prompt",
     input() {
       close();
-      typing = setTimeout(run, PAUSE, "pause");
+      typing = setTimeout(run, PAUSE);
     },
     keydown(/** @type {KeyboardEvent} */ event) {
       event.stopPropagation();
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
-      run("enter");
+      run(true);
     },
   });
 

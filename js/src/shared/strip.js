@@ -53,7 +53,7 @@ export function makeStrip({ onSelect, onHover }) {
     paint(chosen) {
       const former = coats;
       coats = coatsOf(chosen);
-      grid.style.setProperty("--bands", String(chosen.length > 1 ? chosen.length : 0));
+      grid.style.setProperty("--bands", `${chosen.length > 1 ? chosen.length : 0}`);
       cells.forEach((cell, i) => {
         const coat = coats[i];
         if (!coat && !former[i]) return;

@@ -43,7 +43,7 @@ export function makeTable({ label, columns, onAlone, onToggle, onSort }) {
     /** Show which features are chosen. @param {import("./selection.js").Chosen[]} chosen */
     choose(chosen) {
       for (const row of rows()) {
-        const one = chosen.find(({ index }) => String(index) === row.dataset.feature);
+        const one = chosen.find(({ index }) => `${index}` === row.dataset.feature);
         row.querySelector(".saew-swatch")?.replaceWith(swatch(one?.slot));
         set(row, "aria-selected", !!one);
         row.classList.toggle("saew-focus", !!one?.focus);
@@ -55,7 +55,7 @@ export function makeTable({ label, columns, onAlone, onToggle, onSort }) {
 /** @param {Entry} entry @param {Column[]} columns @param {number} full value of a whole bar */
 function draw(entry, columns, full) {
   const { feature, label } = entry.row;
-  const name = h(".name.flex@gridcell", swatch(), String(feature), h("span.label", { title: label }, label));
+  const name = h(".name.flex@gridcell", swatch(), `${feature}`, h("span.label", { title: label }, label));
   const cells = columns.map((column) => h(".num@gridcell", column.text(entry)));
   cells[0].classList.add("saew-bar");
   cells[0].style.setProperty("--size", `${full ? (100 * columns[0].size(entry)) / full : 0}%`);

@@ -36,7 +36,7 @@ export function makeTokenPanel(choices) {
     choose: table.choose,
     /** @param {import("./selection.js").Selection} selection @param {number} token -1 for none */
     show({ result, chosen }, token) {
-      box.hidden = !result || token < 0;
+      box.hidden = token < 0;
       if (!result || token < 0) return;
       const entries = result.at(token);
       const n = entries.length > LISTED ? `${LISTED} of ${entries.length}` : entries.length;
@@ -55,12 +55,12 @@ export function makeTip(root) {
     box,
     /** @param {import("./selection.js").Selection} selection @param {number} [token] @param {HTMLElement} [cell] */
     show({ result, chosen }, token, cell) {
-      box.hidden = !result || token === undefined || !cell;
+      box.hidden = !cell;
       if (!result || token === undefined || !cell) return;
       const lines = chosen.map(({ index, row, slot }) => {
         const value = row?.values[row.positions.indexOf(token)] ?? 0;
         const text = result.head.masked.includes(token) ? "masked" : number(value);
-        return h(".flex.line", swatch(slot), String(index), h("span.num", text));
+        return h(".flex.line", swatch(slot), `${index}`, h("span.num", text));
       });
       box.replaceChildren(title(result.head, token), ...lines);
       const from = root.getBoundingClientRect();

@@ -148,7 +148,7 @@ def pack(
     sizes = np.minimum(np.diff(corpus.starts) + 1, context)
     rows: list[list[int]] = []
     open_rows: list[tuple[int, list[int]]] = []
-    for index in np.random.default_rng(seed).permutation(len(corpus)):
+    for index in np.random.default_rng(seed).permutation(len(corpus)).tolist():
         size = int(sizes[index])
         fits = next((place for place, (room, _) in enumerate(open_rows) if room >= size), None)
         if fits is None:
@@ -159,7 +159,7 @@ def pack(
             open_rows.append((context, held))
             fits = len(open_rows) - 1
         room, held = open_rows[fits]
-        held.append(int(index))
+        held.append(index)
         open_rows[fits] = (room - size, held)
     ids = np.full((len(rows), context), PAD_ID, dtype=np.uint16)
     numbers = np.zeros((len(rows), context), dtype=np.uint16)

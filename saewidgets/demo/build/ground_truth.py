@@ -108,7 +108,7 @@ def choose(codes: Codes, spans: TokenSpans, concepts: np.ndarray) -> dict[int, t
     levels = np.clip(np.ceil(LEVELS * codes.values / maximum[codes.features]), 1, LEVELS).astype(np.int64)
     firing = _at_least(codes.features, levels, codes.width)
     best: dict[int, tuple[int, float]] = {}
-    for concept in concepts:
+    for concept in concepts.tolist():
         first, end = _spans_of(spans, concept)
         tokens, owner = ranges(first, end)
         once = np.unique(tokens)
@@ -122,7 +122,7 @@ def choose(codes: Codes, spans: TokenSpans, concepts: np.ndarray) -> dict[int, t
         precision, recall = right / np.maximum(firing, 1), found / len(first)
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
         feature, level = np.unravel_index(int(f1.argmax()), f1.shape)
-        best[int(concept)] = (int(feature), float(level / LEVELS * maximum[feature]))
+        best[concept] = (int(feature), float(level / LEVELS * maximum[feature]))
     return best
 
 

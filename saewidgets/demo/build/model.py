@@ -165,4 +165,6 @@ def save_model(model: GPT2LMHeadModel, folder: Path) -> None:
 def load_model(folder: Path) -> GPT2LMHeadModel:
     """Read a model folder in float32, in evaluation mode."""
     transformers_logging.set_verbosity_error()
-    return GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+    model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+    model.config.use_cache = False
+    return model

@@ -69,6 +69,7 @@ def _new_sae(spec: SAESpec, site: Site, d_in: int, settings: Settings) -> Traini
         # Scaled to a mean norm of sqrt(d_in) in training; the factor is folded into the weights at the end.
         normalize_activations="expected_average_only_in",
         reshape_activations="none",
+        decoder_init_norm=START_NORM,
         metadata=metadata,
         **spec.options,
     )

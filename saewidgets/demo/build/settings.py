@@ -100,7 +100,7 @@ def stream_seed(settings: Settings, purpose: str, chunk: int = 0) -> int:
     return settings.seed * 100_000_000 + STREAMS[purpose] * 1_000_000 + chunk
 
 
-_L1 = {"l1_coefficient": 2.0, "l1_warm_up_steps": 200}
+_L1 = {"l1_coefficient": 0.9, "l1_warm_up_steps": 200}
 _JUMPRELU = {
     "jumprelu_sparsity_loss_mode": "quadratic",
     "target_l0": 16.0,
@@ -118,7 +118,7 @@ FULL = Settings(
         SAESpec("mid-topk-2048", "topk", 2048, 2_000_000, {"k": 16}, learning_rate=3e-3),
         SAESpec("mid-topk-8192", "topk", 8192, 4_000_000, {"k": 16}),
         SAESpec("mid-standard-2048", "standard", 2048, 2_000_000, _L1, learning_rate=2e-3),
-        SAESpec("mid-gated-2048", "gated", 2048, 2_000_000, _L1 | {"l1_coefficient": 2.5}, learning_rate=2e-3),
+        SAESpec("mid-gated-2048", "gated", 2048, 2_000_000, _L1 | {"l1_coefficient": 1.2}, learning_rate=2e-3),
         SAESpec("mid-jumprelu-2048", "jumprelu", 2048, 2_000_000, _JUMPRELU, learning_rate=2e-3),
         SAESpec("mid-matryoshka-2048", "matryoshka_batchtopk", 2048, 2_000_000, _MATRYOSHKA, learning_rate=2e-3),
         SAESpec("name-mover-z", "topk", 1024, 2_000_000, {"k": 16}, site="z", learning_rate=3e-3),

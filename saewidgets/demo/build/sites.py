@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,8 +64,8 @@ def read(
     """The activations at some sites, in their order; nothing above the last of them is run."""
     held: dict[Site, Tensor] = {}
 
-    def keep(site: Site) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+    def keep(site: Site) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(_: nn.Module, args: tuple[Any, ...]) -> None:
             held[site] = args[0]
             if len(held) == len(sites):
                 raise _StopForwardError
@@ -97,7 +98,7 @@ def padded_batches(corpus: Corpus) -> Iterator[tuple[Int[Tensor, "batch pos"], B
         width = int(sizes[chosen].max()) + 1
         ids = np.full((len(chosen), width), PAD_ID, dtype=np.int64)
         ids[:, 0] = BOS_ID
-        for row, index in enumerate(chosen):
+        for row, index in enumerate(chosen.tolist()):
             ids[row, 1 : sizes[index] + 1] = corpus.document(index)
         flat, _ = ranges(corpus.starts[chosen], corpus.starts[chosen + 1])
         real = np.arange(width)[None] <= sizes[chosen][:, None]

@@ -53,14 +53,14 @@ KINDS = (
     Kind("chat", 2, (), 1, 3, "\n"),
     Kind("talk", 2, (), 1, 3, "\n"),
 )
-KIND_TABLE = Table([{"name": kind.name} for kind in KINDS], [kind.weight for kind in KINDS])
+KIND_TABLE = Table([{"name": kind.name} for kind in KINDS], [float(kind.weight) for kind in KINDS])
 TURN_GROUPS = (stories.GREETING, stories.REPLY, stories.ASK, stories.THANKS, stories.FAREWELL)
 
 
 @lru_cache(maxsize=64)
 def mixture(kind: Kind) -> Table:
     """The groups of a kind with their probabilities."""
-    return Table([{} for _ in kind.groups], [weight for weight, _ in kind.groups])
+    return Table([{} for _ in kind.groups], [float(weight) for weight, _ in kind.groups])
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,45 @@
+"""The exported page in Chromium, opened from disk."""
+
+from __future__ import annotations
+
+import pytest
+
+from saewidgets.widgets import TokenActivations
+from tests.widgets.fake_lab import FakeLab
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def written(tmp_path):
+    view = TokenActivations(FakeLab(), "When Mary went to the Golden Gate Bridge")
+    return view, view.to_html(tmp_path / "view.html").as_uri()
+
+
+def test_it_lives_without_a_kernel_and_without_a_network(browser, written):
+    view, address = written
+    page = browser.new_page()
+    faults = []
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    requests = []
+    page.on("request", lambda request: requests.append(request.url[:5]))
+    page.goto(address)
+    page.wait_for_selector(".saew[data-state=silent]")
+    assert page.locator(".saew-tok").all_text_contents() == list(view.result.tokens)
+    page.locator(".saew-right .saew-row").nth(2).click()
+    assert page.locator(".saew-tok[style*=background]").count() > 0
+    assert page.locator(".saew-twin").is_hidden()
+    page.close()
+    assert faults == []
+    assert set(requests) == {"file:", "blob:"}
+
+
+def test_without_scripts_the_twin_is_read(browser, written):
+    address = written[1]
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    assert "Golden Gate Bridge" in page.locator(".saew-twin").inner_text()
+    assert page.locator("mark").count() > 0
+    context.close()
