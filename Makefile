@@ -30,7 +30,7 @@ test-tl4: $(VENV4)/.test  ## the Python tests under transformer-lens 4.x, withou
 lint: $(VENV)/.dev  ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.dev  ## put Python and scripts into the house format
 	$(BIN)/ruff check --fix .
@@ -74,5 +74,5 @@ $(VENV4)/.test: pyproject.toml | $(VENV4)/.torch
 	@touch $@
 
 js/node_modules/.package-lock.json: js/package.json js/package-lock.json
-	cd js && npm ci
+	cd js && npm install --no-save
 	@touch $@

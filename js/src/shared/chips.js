@@ -55,7 +55,7 @@ export function makeLegend(onScale) {
         const ramp = h("span.ramp");
         ramp.style.background = `linear-gradient(90deg,${rgba(slot, tint(0))},${rgba(slot, tint(1))})`;
         const known = row.reference > 0;
-        const unit = known && ofReference ? "reference max" : "max of this prompt";
+        const unit = known && ofReference ? "reference max" : "prompt max";
         parts.push(
           h("span.flex.key", "0", ramp, number(scale ?? 0)),
           known ? h("button.link", { click: onScale }, unit) : unit,

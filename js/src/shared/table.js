@@ -1,6 +1,7 @@
 /** Features as rows: arrow keys walk, Enter shows one alone, Space or its swatch adds it to the set. */
 
 import { h, keep, set } from "./dom.js";
+import { band } from "./palette.js";
 import { swatch } from "./swatch.js";
 
 /** @typedef {{ row: import("./wire.js").Row, value: number }} Entry */
@@ -44,7 +45,7 @@ export function makeTable({ label, columns, onAlone, onToggle, onSort }) {
     choose(chosen) {
       for (const row of rows()) {
         const one = chosen.find(({ index }) => `${index}` === row.dataset.feature);
-        row.querySelector(".saew-swatch")?.replaceWith(swatch(one?.slot));
+        /** @type {HTMLElement} */ (row.querySelector(".saew-swatch")).style.background = one ? band(one.slot, 1) : "";
         set(row, "aria-selected", !!one);
         row.classList.toggle("saew-focus", !!one?.focus);
       }
