@@ -30,7 +30,14 @@ def text(result: Activations) -> str:
 
 
 def first_feature(result: Activations) -> int | None:
-    """The feature to show first: the strongest one that fires on at most a third of the tokens, else the strongest."""
+    """The feature to show first: the strongest that tells tokens apart, else the strongest.
+
+    Such a feature fires on at most a third of the tokens, and most on another than the first, whose features tend to
+    mean no more than being first.
+    """
     rows = result.top(100)
-    telling = (row.feature for row in rows if row.count <= max(1, len(result) // 3))
-    return next(telling, rows[0].feature if rows else None)
+    first = int(result.masked.argmin())
+    few = [row for row in rows if row.count <= max(1, len(result) // 3)]
+    telling = [row for row in few if row.position != first]
+    chosen = next(iter(telling or few or rows), None)
+    return None if chosen is None else chosen.feature

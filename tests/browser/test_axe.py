@@ -34,7 +34,7 @@ JUDGE = "async () => axe.run('.saew', { resultTypes: ['violations', 'incomplete'
 @pytest.fixture(scope="module")
 def axe() -> str:
     if not AXE.exists():
-        pytest.skip("axe-core is not there: run npm ci in js/")
+        pytest.skip("axe-core is not there: run make js")
     return AXE.read_text(encoding="utf-8")
 
 

@@ -17,10 +17,10 @@ from saewidgets.demo.world.registry import grammar
 
 
 def small_grammar() -> Grammar:
-    forms = [Table([{"name": "Abe"}, {"name": "Lincoln"}], [1, 3]), Table([{"name": "Thatcher"}])]
+    forms = [Table([{"name": "Abe"}, {"name": "Lincoln"}], [1.0, 3.0]), Table([{"name": "Thatcher"}])]
     tables = {
-        "who": Table([{"name": name} for name in ("Ann", "Bob", "Cid")], [5, 3, 2]),
-        "person": Table([{"job": "president"}, {"job": "minister"}], [2, 1]),
+        "who": Table([{"name": name} for name in ("Ann", "Bob", "Cid")], [5.0, 3.0, 2.0]),
+        "person": Table([{"job": "president"}, {"job": "minister"}], [2.0, 1.0]),
         "form": Table([{"name": "Abe"}, {"name": "Lincoln"}, {"name": "Thatcher"}]).given("t", forms),
     }
     return Grammar(Lexicon(), tables)
@@ -119,7 +119,7 @@ class TestTables:
         assert zipf(3, 1.0) == [1, 1 / 2, 1 / 3]
 
     def test_log_probabilities_are_normalised(self) -> None:
-        table = Table([{}, {}], [3, 1])
+        table = Table([{}, {}], [3.0, 1.0])
         assert [math.exp(value) for value in table.log_probs] == pytest.approx([0.75, 0.25])
         assert [table.find(0.0), table.find(0.7499), table.find(0.7501), table.find(1 - 1e-16)] == [0, 0, 1, 1]
 

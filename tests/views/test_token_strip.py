@@ -119,6 +119,8 @@ def test_nothing_fires():
 def test_the_first_feature_is_telling():
     rows = [{1: 9.0, 2: 5.0}, {1: 8.0}, {1: 8.0}, {1: 8.0}]
     assert first_feature(activations_of(rows, [b"a"] * 4)) == 2
+    later = [{1: 9.0}, {2: 3.0}, {2: 1.0, 3: 2.0}, {}, {}, {}]
+    assert first_feature(activations_of(later, [b"a"] * 6)) == 2
     assert first_feature(activations_of([{1: 9.0}] * 4, [b"a"] * 4)) == 1
 
 

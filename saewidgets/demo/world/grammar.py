@@ -40,7 +40,7 @@ class Table:
         weights: Relative frequencies; all equal by default.
 
     Example:
-        >>> Table([{"name": "cat"}, {"name": "dog"}], [3, 1]).log_probs[0] == math.log(0.75)
+        >>> Table([{"name": "cat"}, {"name": "dog"}], [3.0, 1.0]).log_probs[0] == math.log(0.75)
         True
     """
 
