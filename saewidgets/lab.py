@@ -12,9 +12,9 @@ from torch import Tensor
 
 import saewidgets.views  # noqa: F401 - results show themselves in a notebook
 from saewidgets.analysis.activations import activations
-from saewidgets.errors import FeatureIndexError, LoadError, MismatchError, UnknownNameError
+from saewidgets.errors import FeatureIndexError, LoadError, MismatchError, SaewidgetsError, UnknownNameError
 from saewidgets.models import LanguageModel, Models, ModelSlot, is_loader, load_model, split_prompts
-from saewidgets.results import Activations, ActivationsBatch, FeatureId, Memory, MemoryItem
+from saewidgets.results import Activations, ActivationsBatch, FeatureId, Memory, MemoryItem, Tokens
 from saewidgets.saes import SAE, load_sae
 
 
@@ -238,7 +238,7 @@ class Lab:
         name = self.sae_name(sae)
         model, held = self.model_of(name), self._saes[name]
         prompts, several = split_prompts(prompt)
-        tokens = [model.tokenize(each, held.prepend_bos) for each in prompts]
+        tokens = [_tokens_of(model, each, held.prepend_bos, n if several else None) for n, each in enumerate(prompts)]
         found = activations(model, held, tokens, sae_name=name, mask_special=mask_special)
         return ActivationsBatch(found) if several else found[0]
 
@@ -256,6 +256,18 @@ class Lab:
             )
         numbered = (f"{name}_{n}" for n in range(2, len(taken) + 3))
         return name if name not in taken else next(free for free in numbered if free not in taken)
+
+
+def _tokens_of(model: LanguageModel, prompt: Any, prepend_bos: bool | None, number: int | None) -> Tokens:
+    """The tokens of a prompt; an error says which of several prompts is wrong."""
+    try:
+        return model.tokenize(prompt, prepend_bos)
+    except SaewidgetsError as error:
+        if number is None:
+            raise
+        raise type(error)(
+            f"Prompt {number} of the list: {error.what}", got=error.got, expected=error.expected, do=error.do
+        ) from error
 
 
 def _check_fits(name: str, sae: SAE, model: LanguageModel) -> None:

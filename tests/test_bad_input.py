@@ -65,7 +65,7 @@ NAN = torch.full((32, 64), float("nan"))
 CASES: dict[str, tuple[Callable[[Bench], Any], type[SaewidgetsError], str]] = {
     "empty prompt": (lambda b: b.lab.activations(""), PromptError, "no tokens"),
     "no ids": (lambda b: b.lab.activations([]), PromptError, "no tokens"),
-    "empty prompt among others": (lambda b: b.lab.activations(["the", ""]), PromptError, "no tokens"),
+    "empty prompt among others": (lambda b: b.lab.activations(["the", ""]), PromptError, "Prompt 1 of.*no tokens"),
     "no prompt": (lambda b: b.lab.activations(None), PromptError, "not a prompt"),
     "ids longer than the context": (lambda b: b.lab.activations([1] * 33), PromptError, "33 token ids.*at most 32"),
     "id = d_vocab": (lambda b: b.lab.activations([321]), TokenError, r"token id 321.*0\.\.320"),
