@@ -94,8 +94,7 @@ class Lab:
         name = self._free_name(name or loaded.name, given=name is not None)
         if loaded.name != name:
             loaded = LanguageModel(loaded.model, name)
-        slot = self._slots[name] = ModelSlot(name, lambda: loaded)
-        slot.get()
+        self._slots[name] = ModelSlot(name, lambda: loaded, built=loaded)
         return name
 
     def add_sae(self, source: Any, name: str | None = None, hook: str | None = None, model: str | None = None) -> str:
@@ -123,14 +122,27 @@ class Lab:
         if name is not None:
             self._free_name(name, given=True)
         sae = load_sae(source, hook)
-        own = Path(source).expanduser().resolve().name if isinstance(source, str | Path) else "sae"
-        name = self._free_name(name or own, given=name is not None)
-        built = self._slots[model].built
-        if built is not None:
-            _check_fits(name, sae, built)
-            self._checked.add(name)
-        self._saes[name], self._reads[name] = sae, model
+        name = self._name_for(source, name)
+        _check_fits(name, sae, self._slots[model].get())
+        self._hold(name, sae, model)
+        self._checked.add(name)
         return name
+
+    def _hold(self, name: str, sae: SAE, model: str) -> None:
+        """Hold an SAE without a look at its model, which need not be built; it is checked at first use."""
+        self._saes[name], self._reads[name] = sae, model
+
+    def _name_for(self, source: Any, name: str | None) -> str:
+        own = Path(source).expanduser().resolve().name if isinstance(source, str | Path) else "sae"
+        return self._free_name(name or own, given=name is not None)
+
+    def anchor_of(self, sae: str) -> object:
+        """What the worker of an SAE's model belongs to; the model is not built for it.
+
+        Raises:
+            UnknownNameError: There is no such SAE.
+        """
+        return self._slots[self._reads[self.sae_name(sae)]].anchor
 
     def remove(self, name: str) -> None:
         """Let go of a model or an SAE; its memory is free once nobody else holds it.
@@ -139,6 +151,8 @@ class Lab:
             UnknownNameError: The lab holds nothing of that name.
             MismatchError: A model that SAEs still read.
         """
+        if not isinstance(name, str):
+            raise _unknown("model or SAE", name, [*self._slots, *self._saes])
         if name in self._saes:
             del self._saes[name], self._reads[name]
             self._checked.discard(name)

@@ -79,3 +79,15 @@ def test_name_that_is_not_there():
 def test_a_second_run_gives_the_same_numbers(assets):
     lab = saewidgets.demo()
     assert np.array_equal(lab.activations("the cat").values, lab.activations("the cat").values)
+
+
+def test_a_view_outlives_its_sae(assets):
+    lab = saewidgets.demo()
+    name = lab.default_sae
+    view = saewidgets.TokenActivations(lab, "the cat")
+    before = view.result
+    lab.remove(name)
+    view.prompt = "the dog"
+    assert view.status["state"] == "failed"
+    assert repr(name) in view.error
+    assert view.result is before

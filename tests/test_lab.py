@@ -19,6 +19,7 @@ from saewidgets.errors import (
     UnknownNameError,
 )
 from saewidgets.results import Activations, ActivationsBatch
+from saewidgets.saes import load_sae
 
 HOOK = "blocks.1.hook_resid_post"
 
@@ -155,21 +156,35 @@ def test_folder_of_a_model(make_hf_folder, make_tensors):
 def test_model_is_built_when_first_needed(bridge, make_tensors):
     built = []
     lab = Lab(lambda: built.append(1) or bridge, name="later")
-    lab.add_sae(make_tensors(), hook=HOOK)
-    assert repr(lab) == "Lab of model 'later'; SAEs: 'sae' (standard, 64 features)"
+    assert repr(lab) == "Lab of model 'later'; SAEs: none yet, add one with lab.add_sae"
     assert lab.memory()["later"] == 0
     assert not built
+    lab.add_sae(make_tensors(), hook=HOOK)
     assert lab.activations("the cat").model == "later"
-    lab.activations("the cat")
     assert built == [1]
     assert lab.memory()["later"] > 0
 
 
-def test_sae_of_a_model_built_later_is_checked_then(bridge, make_tensors):
+def test_sae_of_a_model_built_later_is_checked_when_it_is_added(bridge, make_tensors):
     lab = Lab(lambda: bridge)
-    lab.add_sae(make_tensors(d_in=16), hook=HOOK)
     with pytest.raises(MismatchError, match="SAE d_in 16, hook width 32"):
-        lab.activations("the cat")
+        lab.add_sae(make_tensors(d_in=16), hook=HOOK)
+    assert not lab.saes
+
+
+def test_the_worker_of_a_model_stays_the_same_when_it_is_built(bridge, make_tensors):
+    lab = Lab(lambda: bridge)
+    lab._hold("sae", load_sae(make_tensors(), HOOK), "model")
+    before = lab.anchor_of("sae")
+    lab.activations("the cat")
+    assert lab.anchor_of("sae") is before
+
+
+def test_an_sae_of_one_hook_can_be_read_at_another(lab):
+    name = lab.add_sae(lab.saes["sae"], hook="blocks.0.hook_resid_post")
+    assert lab.saes[name].hook == "blocks.0.hook_resid_post"
+    assert lab.saes["sae"].hook == HOOK
+    assert lab.saes[name].W_enc is lab.saes["sae"].W_enc
 
 
 def test_memory_is_parameters_and_buffers(lab, bridge, make_tensors):

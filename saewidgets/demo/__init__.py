@@ -58,10 +58,11 @@ def _lab() -> Lab:
             do="install saewidgets again, or build them with `make demo-model`",
         )
     from saewidgets.lab import Lab
+    from saewidgets.saes import load_sae
 
     lab = Lab(_model_folder, name="demo")
     for folder in sorted(folders, key=lambda folder: folder.name != DEFAULT_SAE):
-        lab.add_sae(folder)
+        lab._hold(folder.name, load_sae(folder), "demo")
     return lab
 
 

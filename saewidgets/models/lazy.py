@@ -23,13 +23,16 @@ class ModelSlot:
     Args:
         name: What the model is called.
         load: Gives the model, or anything that :func:`load_model` takes.
+        built: The model, where it is there already.
     """
 
-    def __init__(self, name: str, load: Callable[[], Any]) -> None:
+    def __init__(self, name: str, load: Callable[[], Any], built: LanguageModel | None = None) -> None:
         self.name = name
         self._load = load
         self._lock = threading.Lock()
-        self.built: LanguageModel | None = None
+        self.built = built
+        # What the model's worker belongs to, the same before and after the model is built.
+        self.anchor: object = built or self
 
     def get(self) -> LanguageModel:
         """The model, built if it is not yet."""

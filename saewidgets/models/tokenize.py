@@ -65,7 +65,8 @@ def as_id_array(ids: Any) -> np.ndarray:
         TokenError: Numbers that are not whole.
     """
     if isinstance(ids, torch.Tensor):
-        ids = ids.detach().cpu().numpy()
+        # bfloat16 has no numpy counterpart, and is refused below like any other fraction.
+        ids = (ids.float() if ids.is_floating_point() else ids).detach().cpu().numpy()
     if isinstance(ids, bytes | dict | set) or not isinstance(ids, np.ndarray | Sequence):
         raise PromptError(
             "This is not a prompt.", got=type(ids).__name__, expected="text, or token ids as a list, array or tensor"

@@ -162,7 +162,7 @@ class Activations(Snapshot):
                 "The prompt has no such position.", got=repr(position), expected=f"a whole number in 0..{len(self) - 1}"
             )
         row = slice(self.indptr[position], self.indptr[position + 1])
-        order = np.lexsort((self.indices[row], -self.values[row]))[:k]
+        order = np.lexsort((self.indices[row], -self.values[row]))[: None if k is None else max(k, 0)]
         pairs = zip(self.indices[row][order].tolist(), self.values[row][order].tolist(), strict=True)
         return tuple(FeatureValue(*pair) for pair in pairs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +31,7 @@ def load_sae(source: Any, hook: str | None = None) -> SAE:
         JumpReLUSAE(d_in=768, d_sae=24576, hook='blocks.8.hook_resid_pre')
     """
     if isinstance(source, SAE):
-        return source
+        return source if hook in {None, source.hook} else dataclasses.replace(source, hook=hook)
     if isinstance(source, str | os.PathLike):
         folder = Path(source).expanduser()
         if not folder.is_dir():

@@ -84,9 +84,10 @@ def _k(source: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
 
 def _tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-        value = torch.from_numpy(value if value.flags.writeable else value.copy())
-    if not isinstance(value, Tensor):
-        raise LoadError(
-            f"{_WHERE}: '{name}' is no tensor.", got=type(value).__name__, expected="a torch tensor or a numpy array"
-        )
+        plain = value.flags.writeable and value.dtype.isnative and all(step >= 0 for step in value.strides)
+        value = torch.from_numpy(value if plain else value.astype(value.dtype.newbyteorder("="), order="C"))
+    if not isinstance(value, Tensor) or value.is_meta or value.layout != torch.strided:
+        kind = type(value).__name__
+        got = f"{kind} on {value.device}, {value.layout}" if isinstance(value, Tensor) else kind
+        raise LoadError(f"{_WHERE}: '{name}' is no tensor.", got=got, expected="a dense torch tensor or a numpy array")
     return value

@@ -6,16 +6,17 @@ from typing import Any
 
 import traitlets
 
-from saewidgets.errors import FeatureIndexError, MismatchError, TokenError, UnknownNameError
+from saewidgets.errors import FeatureIndexError, MismatchError, SaewidgetsError, TokenError, UnknownNameError
 from saewidgets.results import Activations, FeatureId
 from saewidgets.views import first_feature, token_strip_html, token_strip_text
-from saewidgets.widgets.base import LiveView
-from saewidgets.widgets.traits import Feature, Features, Position, Prompt, SAEName, Shown
+from saewidgets.widgets.base import LiveView, describe
+from saewidgets.widgets.traits import Feature, Features, Position, Prompt, SAEName, Shown, one_or_several
 from saewidgets.widgets.wire import labels_of, pack
 from saewidgets.widgets.worker import Job, worker_of
 
 MOST_FEATURES = 6
 ANY_LENGTH = 2**63
+FORMER = "\nWhat follows is the result of the former prompt."
 
 
 class TokenActivations(LiveView, stem="token_activations"):
@@ -79,9 +80,12 @@ class TokenActivations(LiveView, stem="token_activations"):
         **unknown: Any,
     ) -> None:
         self.lab = lab
+        features = one_or_several(features)
         self._choose = feature is None and not features
         self._ready = False
-        named = feature if feature not in (None, "") else next(iter(features or ()), None)
+        named = feature if feature not in (None, "") else next(iter(features), None)
+        if sae is not None and _sae_named(named) not in {None, sae}:
+            raise MismatchError("The feature is of another SAE.", got=f"sae={sae!r}, {named}", expected="one SAE")
         super().__init__(
             unknown,
             prompt=prompt,
@@ -185,7 +189,12 @@ class TokenActivations(LiveView, stem="token_activations"):
             job.check()
             self._show(result, prompt)
 
-        self._post(worker_of(_model_of(self.lab, sae)), "activations", work)
+        try:
+            worker = worker_of(_anchor_of(self.lab, sae))
+        except SaewidgetsError as error:  # the SAE has left the lab
+            self._say("failed", describe(error))
+        else:
+            self._post(worker, "activations", work)
 
     def _idle(self) -> bool:
         return all(job.finished for job in self._jobs.values())
@@ -222,13 +231,15 @@ class TokenActivations(LiveView, stem="token_activations"):
         """The tokens with the feature in focus marked, and a table of the strongest features."""
         if self.result is None:
             return f"<p>{_escaped(self.error or 'Nothing has been run yet.')}</p>"
-        return token_strip_html(self.result, self._focus())
+        problem = f"<p>{_escaped(f'{self.error}{FORMER}')}</p>" if self.error else ""
+        return problem + token_strip_html(self.result, self._focus())
 
     def static_text(self) -> str:
         """The same as plain text."""
         if self.result is None:
             return self.error or "Nothing has been run yet."
-        return token_strip_text(self.result, self._focus())
+        problem = f"{self.error}{FORMER}\n" if self.error else ""
+        return problem + token_strip_text(self.result, self._focus())
 
     def _focus(self) -> int | None:
         """Index of the feature in focus, if it belongs to the result on the screen."""
@@ -245,10 +256,10 @@ def _sae_named(feature: Any) -> str | None:
     return feature.rpartition("/")[0] or None if isinstance(feature, str) else None
 
 
-def _model_of(lab: Any, sae: str) -> Any:
-    """The model that an SAE of the lab belongs to; the lab itself stands in where it cannot be told."""
-    if hasattr(lab, "model_of"):
-        return lab.model_of(sae)
+def _anchor_of(lab: Any, sae: str) -> Any:
+    """What the worker of an SAE's model belongs to; the lab itself stands in where it cannot be told."""
+    if hasattr(lab, "anchor_of"):
+        return lab.anchor_of(sae)
     return next(iter(lab.models.values()), lab)
 
 

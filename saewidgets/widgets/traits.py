@@ -5,11 +5,35 @@ A view that uses them knows its lab: ``_known_sae``, ``_known_feature``, ``_know
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import traitlets
 
+from saewidgets.errors import FeatureIndexError
 from saewidgets.results import FeatureId
+
+
+def one_or_several(features: Any) -> tuple[Any, ...]:
+    """Features as people give them, one or several, as a tuple; None is none.
+
+    Raises:
+        FeatureIndexError: Neither a feature nor several.
+
+    Example:
+        >>> one_or_several(3), one_or_several("mid/3"), one_or_several(iter([1, 2]))
+        ((3,), ('mid/3',), (1, 2))
+    """
+    if features is None:
+        return ()
+    if isinstance(features, str | Integral | FeatureId):
+        return (features,)
+    try:
+        return tuple(features)
+    except TypeError:
+        raise FeatureIndexError(
+            "These are not features.", got=repr(features)[:80], expected="'sae/123', 123, or several of them"
+        ) from None
 
 
 class Prompt(traitlets.Unicode):
@@ -41,8 +65,7 @@ class Features(traitlets.TraitType[Any, Any]):
 
     def validate(self, obj: Any, value: Any) -> tuple[str, ...]:
         """Raise FeatureIndexError, UnknownNameError or MismatchError."""
-        one = isinstance(value, (str, int, FeatureId))
-        return obj._known_features((value,) if one else tuple(value or ()))
+        return obj._known_features(one_or_several(value))
 
 
 class Position(traitlets.TraitType[Any, Any]):

@@ -34,6 +34,6 @@ def _playwright_download() -> bool:
 def ensure_chromium() -> str | None:
     """A Chromium or Chrome that starts, or None: what is there, else Debian's package, else Playwright's."""
     for install in (lambda: True, _debian_package, _playwright_download):
-        if install() and (found := find_chromium()):
-            return str(found)
+        if install() and (found := find_chromium()) and _attempt([found, "--version"], 60):
+            return found
     return None

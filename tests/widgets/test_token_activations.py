@@ -237,7 +237,8 @@ class TestWork:
         gate.begun.wait(30)
         job = first._jobs["activations"]
         run[1] = "run 2"
-        threading.Timer(0, gate.open.set).start()
+        stop = first.stop
+        monkeypatch.setattr(first, "stop", lambda: (stop(), gate.open.set()))
         second = TokenActivations(lab, "again")
         job.wait()
         assert (job.state, second.result.prompt_tokens.text) == ("stopped", "again")
@@ -356,3 +357,32 @@ class TestBrowser:
         tell(view, op="run")
         assert view.result is not None
         assert view.get_state("_saes") == {"_saes": ["mid", "wide", "new"]}
+
+
+class TestWhatPeopleHaveAtHand:
+    @pytest.mark.parametrize(
+        "features", [[3, 5], (3, 5), iter([3, 5]), np.array([3, 5]), (n for n in (3, 5)), ["mid/3", np.int64(5)]]
+    )
+    def test_features_come_in_any_form(self, lab, features):
+        assert TokenActivations(lab, PROMPT, features=features).features == ("mid/3", "mid/5")
+
+    def test_one_feature_is_enough(self, lab, view):
+        assert TokenActivations(lab, PROMPT, features=3).features == ("mid/3",)
+        view.features = np.int64(4)
+        assert view.features == ("mid/4",)
+
+    def test_what_is_no_feature_is_refused(self, view):
+        with pytest.raises(FeatureIndexError, match="not features"):
+            view.features = 2.5
+
+    def test_an_sae_and_a_feature_of_another_do_not_fit(self, lab):
+        first, second = list(lab.saes)[:2]
+        with pytest.raises(MismatchError, match="another SAE"):
+            TokenActivations(lab, PROMPT, sae=first, feature=f"{second}/1")
+
+    def test_the_twin_of_a_failed_run_says_so(self, view):
+        view.prompt = ""
+        assert view.result is not None
+        for twin in (view.static_html(), view.static_text()):
+            assert "no tokens" in twin
+            assert "former prompt" in twin
