@@ -112,3 +112,20 @@ def test_what_is_no_sae(source):
 def test_an_sae_is_passed_through(make_tensors):
     sae = load_sae(make_tensors(), HOOK)
     assert load_sae(sae) is sae
+
+
+def test_numpy_arrays_of_any_order_are_taken(make_tensors):
+    tensors = make_tensors()
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    arrays["W_enc"] = arrays["W_enc"][::-1].copy()[::-1]
+    arrays["b_enc"] = arrays["b_enc"].astype(">f4")
+    sae = load_sae(arrays, HOOK)
+    assert torch.equal(sae.W_enc, tensors["W_enc"])
+    assert torch.equal(sae.b_enc, tensors["b_enc"])
+
+
+@pytest.mark.parametrize("make", [lambda t: t.to_sparse(), lambda t: t.to("meta")])
+def test_tensors_without_plain_memory_are_refused(make_tensors, make):
+    tensors = make_tensors()
+    with pytest.raises(LoadError, match="dense torch tensor"):
+        load_sae({**tensors, "W_enc": make(tensors["W_enc"])}, HOOK)
