@@ -67,8 +67,8 @@ clean). The baselines replace the activation by zero, or by its mean over the st
 ## Concepts
 For each concept with at least {minimum_spans} spans in both sets ({concepts} of {all_concepts}), feature and threshold
 with the best F1 are chosen on {selection_documents:,} documents (thresholds 0, 0.1, ..., 0.9 of the feature's maximum)
-and measured on {held_out_documents_labels:,} documents of another seed, part of
-which was also looked at when the training settings were chosen. A span counts as found when the feature fires
+and measured on {held_out_documents_labels:,} documents of another seed,
+on which nothing was chosen. A span counts as found when the feature fires
 above the threshold on any of its tokens; a firing token counts as right when it overlaps a span of the concept.
 Precision is over firing tokens, recall over spans, F1 = 2PR / (P + R). Each SAE's score for each concept is in
 `figures.json`.
