@@ -20,13 +20,13 @@ a seeded grammar (`saewidgets.demo.world`) writes documents and labels every spa
 model is trained on these documents, and the SAEs on the model. So, unlike with any model from a hub, it is known what
 is in the text. Outside that world the model knows nothing.
 
-Rebuild everything from seed (2 CPU cores, no network):
+Rebuild everything from seed (2 CPU cores, no network, about 80 minutes):
 
 ```
 {command}
 ```
 
-The same seed gives the same files with the same libraries, processor and number of threads, else the same up to
+The same seed gives the same numbers with the same libraries, processor and number of threads, else the same up to
 rounding.
 
 ## Model
