@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,53 +22,83 @@ from saewidgets.errors import HookPointError
 _reading: ContextVar[object | None] = ContextVar("saewidgets_reading", default=None)
 
 
-class _AllRead(Exception):  # noqa: N818  (it is no error)
-    """Ends a forward pass from inside; caught by :func:`read_points`."""
+class AllRead(Exception):  # noqa: N818  (it is no error)
+    """Ends a forward pass from inside, where nothing more is wanted of it."""
 
 
-class _Reader:
-    """A torch forward hook that keeps what passes one hook point."""
+class _Guarded:
+    """A torch hook that acts only in the context that attached it."""
 
-    def __init__(self, name: str, wanted: int, values: dict[str, Tensor], lease: object) -> None:
-        self.name, self.wanted, self.values, self.lease = name, wanted, values, lease
+    def __init__(self, hook: Callable[..., Any], lease: object) -> None:
+        self.hook, self.lease = hook, lease
 
-    def __call__(self, point: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if _reading.get() is not self.lease or self.name in self.values:
-            return
-        # A module in place of a hook point is an SAE that the user spliced in: what it was given is the activation.
-        value = output if hasattr(point, "hook_conversion") else args[0]
-        if not isinstance(value, Tensor):
-            return  # such as the pair that goes through a rotary embedding's hook point
-        conversion = getattr(point, "hook_conversion", None)
-        self.values[self.name] = value if conversion is None else conversion.convert(value)
-        if len(self.values) == self.wanted:
-            raise _AllRead
+    def __call__(self, *args: Any) -> Any:
+        return self.hook(*args) if _reading.get() is self.lease else None
+
+
+Hooks = Sequence[tuple[nn.Module, Callable[..., Any]]]
+
+
+@contextmanager
+def attached(before: Hooks = (), after: Hooks = ()) -> Iterator[None]:
+    """Attach torch hooks to forward passes made inside, in this context only; none is left behind.
+
+    Args:
+        before: Modules, each with what is called with (module, args, kwargs) before it runs.
+        after: Modules, each with what is called with (module, args, output) after; what it returns replaces the output.
+    """
+    lease = object()
+    token = _reading.set(lease)
+    try:
+        for module, hook in before:
+            module.register_forward_pre_hook(_Guarded(hook, lease), with_kwargs=True)
+        for module, hook in after:
+            module.register_forward_hook(_Guarded(hook, lease))
+        yield
+    finally:
+        _reading.reset(token)
+        for module, _ in (*before, *after):
+            _remove(module, lease)
+
+
+def _remove(module: nn.Module, lease: object) -> None:
+    # By looking for them: an interrupt between attaching a hook and keeping its handle would leave it there.
+    for hooks in (module._forward_pre_hooks, module._forward_hooks):
+        for key, hook in list(hooks.items()):
+            if isinstance(hook, _Guarded) and hook.lease is lease:
+                hooks.pop(key, None)
+                module._forward_pre_hooks_with_kwargs.pop(key, None)
+
+
+class Reader:
+    """Keeps what passes hook points; raises once it has ``wanted`` values, which ends the pass."""
+
+    def __init__(self, wanted: int | None = None) -> None:
+        self.wanted = wanted
+        self.values: dict[str, Tensor] = {}
+
+    def at(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        """The hook that keeps the first tensor that passes, under that name."""
+
+        def keep(point: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            # A module in place of a hook point is an SAE that the user spliced in: what it was given is the activation.
+            value = output if hasattr(point, "hook_conversion") else args[0]
+            if name in self.values or not isinstance(value, Tensor):
+                return  # such as the pair that goes through a rotary embedding's hook point
+            conversion = getattr(point, "hook_conversion", None)
+            self.values[name] = value if conversion is None else conversion.convert(value)
+            if len(self.values) == self.wanted:
+                raise AllRead
+
+        return keep
 
 
 def read_points(points: Mapping[str, nn.Module], forward: Callable[[], object]) -> dict[str, Tensor]:
     """Run ``forward`` until each point has fired once; the values of those that fired, by name."""
-    values: dict[str, Tensor] = {}
-    lease = object()
-    token = _reading.set(lease)
-    try:
-        for name, point in points.items():
-            point.register_forward_hook(_Reader(name, len(points), values, lease))
-        with torch.no_grad():
-            forward()
-    except _AllRead:
-        pass
-    finally:
-        _reading.reset(token)
-        for point in points.values():
-            _remove_readers(point, lease)
-    return values
-
-
-def _remove_readers(point: nn.Module, lease: object) -> None:
-    hooks = point._forward_hooks
-    for key, hook in list(hooks.items()):
-        if isinstance(hook, _Reader) and hook.lease is lease:
-            hooks.pop(key, None)
+    reader = Reader(len(points))
+    with suppress(AllRead), torch.no_grad(), attached(after=[(p, reader.at(name)) for name, p in points.items()]):
+        forward()
+    return reader.values
 
 
 class HookPoints:
@@ -100,15 +131,6 @@ class HookPoints:
         """Take ``point`` for that name from now on."""
         self._found[name] = point
 
-    def did_not_fire(self, name: str) -> HookPointError:
-        """The error for a hook point that exists and that no forward pass goes through."""
-        return HookPointError(
-            f"Hook point '{name}' did not fire in a forward pass.",
-            got=name,
-            expected="a hook point that one tensor goes through in a forward pass",
-            do="take another hook point, or switch this one on first (model.set_use_... in TransformerLens)",
-        )
-
     def _candidates(self, name: str) -> Iterator[nn.Module]:
         """By name, by alias, and by path: models with SAEs spliced in leave names out or let them go stale."""
         seen: set[int] = set()
@@ -138,6 +160,16 @@ class HookPoints:
             expected=f"one of its {len(names)} hook points, such as {', '.join(nearest(name, names))}",
             do="list them with list(model.hook_dict)",
         )
+
+
+def did_not_fire(name: str) -> HookPointError:
+    """The error for a hook point that exists and that no forward pass goes through."""
+    return HookPointError(
+        f"Hook point '{name}' did not fire in a forward pass.",
+        got=name,
+        expected="a hook point that one tensor goes through in a forward pass",
+        do="take another hook point, or switch this one on first (model.set_use_... in TransformerLens)",
+    )
 
 
 def nearest(name: object, names: Sequence[str], n: int = 3) -> list[str]:

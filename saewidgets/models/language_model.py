@@ -11,8 +11,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from saewidgets.errors import LoadError, NonFiniteError
-from saewidgets.models.hooks import HookPoints, read_points
+from saewidgets.errors import LoadError, NonFiniteError, TargetError
+from saewidgets.models.complete import TokenFinder
+from saewidgets.models.continuation import Continuation
+from saewidgets.models.hooks import HookPoints, did_not_fire, read_points
+from saewidgets.models.sites import find_site
 from saewidgets.models.tokenize import id_tokens, text_tokens
 from saewidgets.models.tokens import Vocabulary
 from saewidgets.results import Tokens
@@ -43,6 +46,7 @@ class LanguageModel:
         self.name = name or _own_name(self._cfg)
         self._points = HookPoints(model)
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._above_only: dict[tuple[str, bool], bool] = {}
         self._warned_dropout = False
 
     def __repr__(self) -> str:
@@ -102,6 +106,50 @@ class LanguageModel:
             return text_tokens(self.vocabulary, prompt, prepend, self.n_ctx, self.d_vocab)
         return id_tokens(self.vocabulary, prompt, self.n_ctx, self.d_vocab)
 
+    @cached_property
+    def _finder(self) -> TokenFinder:
+        return TokenFinder(self.vocabulary, self.d_vocab)
+
+    def complete(self, text: str, n: int = 20) -> list[tuple[int, str]]:
+        """Id and text of tokens that begin with ``text``; special tokens are left out.
+
+        Args:
+            text: How they begin; a space in front and the case may differ where nothing nearer is found.
+            n: At most how many.
+        """
+        return self._finder.complete(text, n)
+
+    def token_id(self, token: Any) -> int:
+        """The id of one token.
+
+        Args:
+            token: Its text, with the space in front where it has one (``" Paris"``), or its id.
+
+        Raises:
+            TargetError: A text that is not one token (says how it splits, and the nearest that are), or no such id.
+        """
+        if isinstance(token, str):
+            ids, pieces = self.vocabulary.encode(token)
+            if len(ids) == 1:
+                return int(ids[0])
+            split = " + ".join(repr(piece.decode("utf-8", "backslashreplace")) for piece in pieces)
+            nearest = ", ".join(map(repr, self._finder.nearest(token)))
+            raise TargetError(
+                "This text is not one token.",
+                got=f"{token!r}, which is {split or 'empty'}",
+                expected="one token" + (f"; the nearest are {nearest}" if nearest else ""),
+                do=f"take one of these, or all its parts with target={[int(i) for i in ids]}" if ids else None,
+            )
+        if isinstance(token, bool) or not hasattr(token, "__index__") or not 0 <= int(token) < self.d_vocab:
+            raise TargetError(
+                "This is not a token.", got=repr(token)[:80], expected=f"its text, or an id in 0..{self.d_vocab - 1}"
+            )
+        return int(token)
+
+    def token_text(self, token_id: int) -> str:
+        """What a token id reads as; parts of characters as ``\\xNN``."""
+        return self.vocabulary.pieces([token_id])[0].decode("utf-8", "backslashreplace")
+
     def resolve(self, hook: str) -> nn.Module:
         """The hook point of that name or alias.
 
@@ -152,7 +200,25 @@ class LanguageModel:
                 if hook in values:
                     self._points.remember(hook, point)
                     return values[hook]
-        raise self._points.did_not_fire(hook)
+        raise did_not_fire(hook)
+
+    def continuation(self, tokens: Tokens, hook: str) -> Continuation:
+        """One prompt, run once, and what follows a hook point, to be run again with the activation there changed.
+
+        Args:
+            tokens: The prompt.
+            hook: Name or alias of a hook point.
+
+        Raises:
+            HookPointError: There is no such hook point, or it does not fire, or cannot be changed.
+        """
+        self._warn_dropout()
+        ids = torch.from_numpy(tokens.ids)[None].to(self.device)
+        site = find_site(self.model, hook, self.resolve)
+        known = hook, self.model.training  # dropout makes no two passes agree
+        run = Continuation(self.model, site, ids, self._above_only.get(known))
+        self._above_only[known] = run.blocks_above_only
+        return run
 
     def check_finite(self, x: Tensor, hook: str) -> None:
         """Pass if all numbers of an activation are finite.

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saewidgets.saes.normalization import Normalization, NormState, denormalize, normalize
@@ -94,6 +94,10 @@ class SAE(ABC):
         """
         return self.W_dec
 
+    def directions_of(self, features: Int[Tensor, " n"]) -> Float[Tensor, "n d_in"]:
+        """The rows of :attr:`directions` of some features."""
+        return self.W_dec[features]
+
     def tensors(self) -> Iterator[Tensor]:
         """Every tensor that it holds."""
         return (value for value in vars(self).values() if isinstance(value, Tensor))
@@ -129,6 +133,15 @@ class SAE(ABC):
         """
         x_hat = denormalize(self._decoded(acts) + self.b_dec, state.norm)
         return x_hat if state.heads is None else x_hat.unflatten(-1, state.heads)
+
+    @torch.no_grad()
+    def bias(self, state: EncodeState) -> Float[Tensor, "*batch"]:
+        """What :meth:`decode` gives when no feature fires, heads flattened; one row where nothing is normalised.
+
+        Args:
+            state: What :meth:`encode` returned.
+        """
+        return denormalize(self.b_dec, state.norm)
 
     @abstractmethod
     def _features(self, x: Float[Tensor, "rows d_in"]) -> Float[Tensor, "rows d_sae"]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saewidgets.saes.core import SAE
@@ -60,6 +60,11 @@ class TopKSAE(SAE):
     def directions(self) -> Float[Tensor, "d_sae d_in"]:
         """What one unit of each feature adds to the activation; rows of length 1, or 0, where rescaled."""
         return self.W_dec * self._inverse_norms[:, None] if self.rescale_by_decoder_norm else self.W_dec
+
+    def directions_of(self, features: Int[Tensor, " n"]) -> Float[Tensor, "n d_in"]:
+        """The rows of :attr:`directions` of some features."""
+        rows = self.W_dec[features]
+        return rows * self._inverse_norms[features, None] if self.rescale_by_decoder_norm else rows
 
     def _features(self, x: Float[Tensor, "rows d_in"]) -> Float[Tensor, "rows d_sae"]:
         pre = torch.addmm(self.b_enc, x, self.W_enc)

@@ -36,8 +36,8 @@ def normalize(x: Float[Tensor, "*batch d_in"], how: Normalization) -> tuple[Floa
     return x, NormState()
 
 
-def denormalize(x: Float[Tensor, "*batch d_in"], state: NormState) -> Float[Tensor, "*batch d_in"]:
-    """Back to the units of the model."""
+def denormalize(x: Float[Tensor, "*batch d_in"], state: NormState) -> Float[Tensor, "*rows d_in"]:
+    """Back to the units of the model; one row, such as a bias, with the state of each of several."""
     if state.scale is not None:
         x = x * state.scale
     return x if state.shift is None else torch.add(x, state.shift)

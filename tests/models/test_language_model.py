@@ -10,7 +10,7 @@ from torch import nn
 
 from saewidgets.errors import HookPointError, LoadError, NonFiniteError
 from saewidgets.models import LanguageModel, load_model
-from saewidgets.models.hooks import _Reader
+from saewidgets.models.hooks import _Guarded
 
 HOOKS = [
     "hook_embed",
@@ -28,7 +28,11 @@ IDS = torch.tensor([[0, 5, 9, 40, 41], [0, 7, 7, 100, 3]])
 
 
 def hooks_left(model: nn.Module) -> int:
-    return sum(isinstance(hook, _Reader) for module in model.modules() for hook in module._forward_hooks.values())
+    return sum(
+        isinstance(hook, _Guarded)
+        for module in model.modules()
+        for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+    )
 
 
 def test_reads_what_run_with_cache_reads(any_model):
