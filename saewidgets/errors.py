@@ -68,3 +68,7 @@ class NonFiniteError(SaewidgetsError, ValueError):
 
 class LoadError(SaewidgetsError, ValueError):
     """A file, folder, object or dict of tensors that cannot be read as a model or an SAE."""
+
+
+class TargetError(SaewidgetsError, ValueError):
+    """A target, a baseline or a metric that cannot be used."""

@@ -15,6 +15,7 @@ BUILT_IN = {
     "UnknownNameError": KeyError,
     "NonFiniteError": ValueError,
     "LoadError": ValueError,
+    "TargetError": ValueError,
 }
 
 

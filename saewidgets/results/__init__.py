@@ -3,15 +3,53 @@
 from saewidgets.results.activations import Activations, ActivationsBatch, FeatureActivity, FeatureValue
 from saewidgets.results.feature_id import FeatureId
 from saewidgets.results.memory import Memory, MemoryItem
+from saewidgets.results.ranking import (
+    Coefficient,
+    Correlation,
+    Node,
+    Order,
+    Overlap,
+    Prediction,
+    RankedFeature,
+    Ranking,
+    RankKey,
+    RankMethod,
+    Scope,
+)
+from saewidgets.results.ranking_batch import (
+    CoefficientSummary,
+    Comparison,
+    CorrelationSummary,
+    OverlapSummary,
+    RankingBatch,
+)
+from saewidgets.results.statistics import Estimate
 from saewidgets.results.tokens import Tokens
 
 __all__ = [
     "Activations",
     "ActivationsBatch",
+    "Coefficient",
+    "CoefficientSummary",
+    "Comparison",
+    "Correlation",
+    "CorrelationSummary",
+    "Estimate",
     "FeatureActivity",
     "FeatureId",
     "FeatureValue",
     "Memory",
     "MemoryItem",
+    "Node",
+    "Order",
+    "Overlap",
+    "OverlapSummary",
+    "Prediction",
+    "RankKey",
+    "RankMethod",
+    "RankedFeature",
+    "Ranking",
+    "RankingBatch",
+    "Scope",
     "Tokens",
 ]

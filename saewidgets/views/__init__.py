@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from saewidgets.results import Activations, ActivationsBatch
+from saewidgets.results import Activations, ActivationsBatch, Ranking, RankingBatch
 from saewidgets.results.snapshot import picture
+from saewidgets.views.ranking import ranking_batch_html, ranking_html, ranking_text
 from saewidgets.views.token_strip import token_strip_html, token_strip_text
 
-__all__ = ["first_feature", "html", "text", "token_strip_html", "token_strip_text"]
+__all__ = [
+    "first_feature",
+    "html",
+    "ranking_batch_html",
+    "ranking_html",
+    "ranking_text",
+    "text",
+    "token_strip_html",
+    "token_strip_text",
+]
 
 
 def html(result: Activations) -> str:
@@ -22,6 +32,8 @@ def batch_html(batch: ActivationsBatch) -> str:
 
 picture.register(Activations, html)
 picture.register(ActivationsBatch, batch_html)
+picture.register(Ranking, ranking_html)
+picture.register(RankingBatch, ranking_batch_html)
 
 
 def text(result: Activations) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
 from saewidgets.results import Activations, FeatureId
+from saewidgets.views.cells import mark, number, table_html, visible
 
 MARKED_TOKENS = 200
 HUE = "253,141,60"
@@ -82,41 +82,6 @@ def top_features_html(result: Activations, top: int = 10) -> str:
     return table_html(("feature", "max", "mean", "tokens", "largest at"), rows)
 
 
-def table_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A plain table; every cell is escaped."""
-    if not rows:
-        return ""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def number(value: float) -> str:
-    """Three significant digits.
-
-    Example:
-        >>> number(8.3125), number(0.00123), number(1234.5), number(2.0)
-        ('8.31', '0.00123', '1234', '2')
-    """
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def visible(text: str) -> str:
-    """Text with its spaces, line ends, tabs and control characters to be seen.
-
-    Example:
-        >>> visible(" a\\n"), visible("\\x00")
-        ('·a↵', '␀')
-    """
-    return "".join(_mark(character) for character in text)
-
-
-def _mark(character: str) -> str:
-    code = ord(character)
-    known = {" ": "·", "\n": "↵", "\t": "⇥", "\x7f": "␡"}
-    return known.get(character) or (chr(0x2400 + code) if code < 32 else character)
-
-
 def _groups(result: Activations) -> list[tuple[int, int, str, bool]]:
     special = result.special_mask
     return [(start, stop, text, bool(special[start])) for start, stop, text in result.prompt_tokens.groups]
@@ -124,7 +89,7 @@ def _groups(result: Activations) -> list[tuple[int, int, str, bool]]:
 
 def _cell(text: str, value: float, largest: float, marked: bool, special: bool) -> str:
     """One whole-character run of tokens."""
-    shown = "".join("↵\n" if c == "\n" else c if c == " " else _mark(c) for c in text)
+    shown = "".join("↵\n" if c == "\n" else c if c == " " else mark(c) for c in text)
     body = f"<code>{escape(shown)}</code>" if special else escape(shown).replace("\n", "<br>")
     if not marked or value <= 0:
         return body
