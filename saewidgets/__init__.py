@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from saewidgets.demo import DemoModule
     from saewidgets.lab import Lab as Lab
     from saewidgets.results import FeatureId as FeatureId
+    from saewidgets.widgets import FeatureRanking as FeatureRanking
     from saewidgets.widgets import TokenActivations as TokenActivations
 
     demo: DemoModule
@@ -27,13 +28,14 @@ __version__ = "0.1.0"
 # Public name -> module and attribute; None is the module itself.
 _LAZY: dict[str, tuple[str, str | None]] = {
     "FeatureId": ("saewidgets.results", "FeatureId"),
+    "FeatureRanking": ("saewidgets.widgets", "FeatureRanking"),
     "Lab": ("saewidgets.lab", "Lab"),
     "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
     "demo": ("saewidgets.demo", None),
     "errors": ("saewidgets.errors", None),
 }
 
-__all__ = ["FeatureId", "Lab", "TokenActivations", "__version__", "demo", "errors"]
+__all__ = ["FeatureId", "FeatureRanking", "Lab", "TokenActivations", "__version__", "demo", "errors"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,10 @@ SKIPPED = "skip-execution"
 SECONDS_A_CELL = 300
 
 # A reader's answers to the exercises: what stands in the notebook, and what is put there.
-ANSWERS = {"01_explore": {"my_feature = None": "my_feature = int(np.argmax(f1_of(capital_batch, 'capital.city')))"}}
+ANSWERS = {
+    "01_explore": {"my_feature = None": "my_feature = int(np.argmax(f1_of(capital_batch, 'capital.city')))"},
+    "02_attribution_vs_activation": {"my_feature = None": "my_feature = 1474"},
+}
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -50,7 +53,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_there_are_notebooks() -> None:
-    assert "01_explore" in [path.stem for path in NOTEBOOKS]
+    assert [path.stem for path in NOTEBOOKS] == ["01_explore", "02_attribution_vs_activation"]
+    assert list(ANSWERS) == [path.stem for path in NOTEBOOKS]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

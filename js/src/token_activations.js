@@ -1,6 +1,7 @@
 /** The live view of saewidgets/widgets/token_activations.py. */
 
 import { makeChips, makeLegend } from "./shared/chips.js";
+import { coatsOf } from "./shared/coats.js";
 import { h } from "./shared/dom.js";
 import { makeFeatureList } from "./shared/feature_list.js";
 import { connect } from "./shared/link.js";
@@ -75,7 +76,7 @@ function render({ model, el, signal }) {
   // ---- drawing
   const colour = () => {
     const all = chosen.chosen;
-    strip.paint(all);
+    strip.paint(coatsOf(all), all.length > 1 ? all.length : 0);
     for (const part of [list, panel]) part.choose(all);
     chips.show(all);
     legend.show(all, chosen.ofReference);

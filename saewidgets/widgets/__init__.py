@@ -1,5 +1,6 @@
 """Live views of a lab."""
 
+from saewidgets.widgets.feature_ranking import FeatureRanking
 from saewidgets.widgets.token_activations import TokenActivations
 
-__all__ = ["TokenActivations"]
+__all__ = ["FeatureRanking", "TokenActivations"]

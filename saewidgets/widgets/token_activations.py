@@ -6,20 +6,19 @@ from typing import Any
 
 import traitlets
 
-from saewidgets.errors import FeatureIndexError, MismatchError, SaewidgetsError, TokenError, UnknownNameError
+from saewidgets.errors import MismatchError, SaewidgetsError, TokenError
 from saewidgets.results import Activations, FeatureId
 from saewidgets.views import first_feature, token_strip_html, token_strip_text
-from saewidgets.widgets.base import LiveView, describe
+from saewidgets.widgets.base import describe
+from saewidgets.widgets.lab_view import ANY_LENGTH, FORMER, LabView, anchor_of, escaped, sae_named
 from saewidgets.widgets.traits import Feature, Features, Position, Prompt, SAEName, Shown, one_or_several
 from saewidgets.widgets.wire import labels_of, pack
 from saewidgets.widgets.worker import Job, worker_of
 
 MOST_FEATURES = 6
-ANY_LENGTH = 2**63
-FORMER = "\nWhat follows is the result of the former prompt."
 
 
-class TokenActivations(LiveView, stem="token_activations"):
+class TokenActivations(LabView, stem="token_activations"):
     """A prompt box, its tokens coloured by up to six features, and the features that fire.
 
     Editing the prompt runs it again, the last edit wins; choosing features recolours in the browser and asks nothing of
@@ -84,12 +83,12 @@ class TokenActivations(LiveView, stem="token_activations"):
         self._choose = feature is None and not features
         self._ready = False
         named = feature if feature not in (None, "") else next(iter(features), None)
-        if sae is not None and _sae_named(named) not in {None, sae}:
+        if sae is not None and sae_named(named) not in {None, sae}:
             raise MismatchError("The feature is of another SAE.", got=f"sae={sae!r}, {named}", expected="one SAE")
         super().__init__(
             unknown,
             prompt=prompt,
-            sae=self._known_sae(sae or _sae_named(named) or next(iter(lab.saes), "")),
+            sae=self._known_sae(sae or sae_named(named) or next(iter(lab.saes), "")),
             mask_special=mask_special,
         )
         self._saes = list(lab.saes)
@@ -103,27 +102,6 @@ class TokenActivations(LiveView, stem="token_activations"):
             self.token = token
 
     # ---- what may be assigned ------------------------------------------------------------------------------------
-
-    def _known_sae(self, name: Any) -> str:
-        if not isinstance(name, str) or name not in self.lab.saes:
-            raise UnknownNameError(
-                "The lab holds no such SAE.",
-                got=repr(name),
-                expected=", ".join(map(repr, self.lab.saes)) or "an SAE in the lab",
-                do="name one of these, or add it with lab.add_sae(...)",
-            )
-        return name
-
-    def _known_feature(self, feature: Any) -> FeatureId:
-        parsed = FeatureId.parse(feature, self.sae)
-        size = int(self.lab.saes[self._known_sae(parsed.sae)].d_sae)
-        if parsed.index >= size:
-            raise FeatureIndexError(
-                f"SAE '{parsed.sae}' has no such feature.",
-                got=parsed.index,
-                expected=f"a whole number in 0..{size - 1}",
-            )
-        return parsed
 
     def _known_features(self, features: tuple[Any, ...]) -> tuple[str, ...]:
         parsed = dict.fromkeys(self._known_feature(feature) for feature in features)
@@ -154,7 +132,7 @@ class TokenActivations(LiveView, stem="token_activations"):
         if not new:
             self.features = ()
         elif new not in self.features:
-            same = _sae_named(new) == self.sae and old in self.features
+            same = sae_named(new) == self.sae and old in self.features
             self.features = tuple(new if one == old else one for one in self.features) if same else (new,)
 
     @traitlets.observe("features")
@@ -163,11 +141,11 @@ class TokenActivations(LiveView, stem="token_activations"):
         if self.feature not in features:
             self.feature = features[0] if features else ""
         if features:
-            self.sae = _sae_named(features[0])
+            self.sae = sae_named(features[0])
 
     @traitlets.observe("sae")
     def _sae_changed(self, change: Any) -> None:
-        if any(_sae_named(feature) != change["new"] for feature in self.features):
+        if any(sae_named(feature) != change["new"] for feature in self.features):
             self.features = ()
             self._choose = True
         self._run()
@@ -190,14 +168,11 @@ class TokenActivations(LiveView, stem="token_activations"):
             self._show(result, prompt)
 
         try:
-            worker = worker_of(_anchor_of(self.lab, sae))
+            worker = worker_of(anchor_of(self.lab, sae))
         except SaewidgetsError as error:  # the SAE has left the lab
             self._say("failed", describe(error))
         else:
             self._post(worker, "activations", work)
-
-    def _idle(self) -> bool:
-        return all(job.finished for job in self._jobs.values())
 
     def _show(self, result: Activations, prompt: str) -> None:
         """Put a result on the screen; runs on the worker."""
@@ -230,8 +205,8 @@ class TokenActivations(LiveView, stem="token_activations"):
     def static_html(self) -> str:
         """The tokens with the feature in focus marked, and a table of the strongest features."""
         if self.result is None:
-            return f"<p>{_escaped(self.error or 'Nothing has been run yet.')}</p>"
-        problem = f"<p>{_escaped(f'{self.error}{FORMER}')}</p>" if self.error else ""
+            return f"<p>{escaped(self.error or 'Nothing has been run yet.')}</p>"
+        problem = f"<p>{escaped(f'{self.error}{FORMER}')}</p>" if self.error else ""
         return problem + token_strip_html(self.result, self._focus())
 
     def static_text(self) -> str:
@@ -247,23 +222,3 @@ class TokenActivations(LiveView, stem="token_activations"):
             return None
         focus = FeatureId.parse(self.feature)
         return focus.index if focus.sae == self.result.sae else None
-
-
-def _sae_named(feature: Any) -> str | None:
-    """The SAE in a feature's name; None for a bare index."""
-    if isinstance(feature, FeatureId):
-        return feature.sae
-    return feature.rpartition("/")[0] or None if isinstance(feature, str) else None
-
-
-def _anchor_of(lab: Any, sae: str) -> Any:
-    """What the worker of an SAE's model belongs to; the lab itself stands in where it cannot be told."""
-    if hasattr(lab, "anchor_of"):
-        return lab.anchor_of(sae)
-    return next(iter(lab.models.values()), lab)
-
-
-def _escaped(text: str) -> str:
-    import html
-
-    return html.escape(text).replace("\n", "<br>")

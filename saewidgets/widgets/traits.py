@@ -5,12 +5,13 @@ A view that uses them knows its lab: ``_known_sae``, ``_known_feature``, ``_know
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
 import traitlets
 
-from saewidgets.errors import FeatureIndexError
+from saewidgets.errors import FeatureIndexError, TargetError
 from saewidgets.results import FeatureId
 
 
@@ -74,6 +75,36 @@ class Position(traitlets.TraitType[Any, Any]):
     def validate(self, obj: Any, value: Any) -> int | None:
         """Raise TokenError where the prompt has no such position."""
         return obj._known_position(value)
+
+
+class Target(traitlets.TraitType[Any, Any]):
+    """A token by its text or its id, "" for none; where ``several``, a list of them too."""
+
+    def __init__(self, several: bool = False, **kwargs: Any) -> None:
+        super().__init__("", **kwargs)
+        self._several = several
+        self.tag(to_json=lambda value, _: _printable(value))
+
+    def validate(self, obj: Any, value: Any) -> str | int | tuple[str | int, ...]:
+        """Raise TargetError for what is no token; whether the vocabulary has it is seen when it is used."""
+        del obj
+        if value is None or isinstance(value, str):
+            return value or ""
+        if isinstance(value, Integral) and not isinstance(value, bool):
+            return int(value)
+        if self._several and hasattr(value, "__iter__") and not isinstance(value, Mapping | bytes):
+            each = tuple(value)
+            if each and all(isinstance(one, str | Integral) and not isinstance(one, bool) for one in each):
+                return tuple(one if isinstance(one, str) else int(one) for one in each)
+        expected = "a text such as ' Paris', or a token id" + (", or several of them" if self._several else "")
+        raise TargetError("This is no token.", got=repr(value)[:80], expected=expected)
+
+
+def _printable(value: Any) -> Any:
+    """As it travels: what is not valid Unicode is escaped."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return [_printable(one) for one in value] if isinstance(value, tuple) else value
 
 
 class Shown(traitlets.TraitType[Any, Any]):

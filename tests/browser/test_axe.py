@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from saewidgets.widgets import TokenActivations
+from saewidgets.widgets import FeatureRanking, TokenActivations
 from tests.widgets.fake_lab import FakeLab
+from tests.widgets.fake_ranking_lab import FakeRankingLab
 
 AXE = Path(__file__).resolve().parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
 PROMPT = "The Golden Gate Bridge opens at dawn,\nand nobody in San Francisco minds the\tfog <bos> at all."
@@ -89,6 +90,41 @@ def test_axe_finds_nothing(
     assert found["rules"] >= 10
     assert found["nodes"] >= 40
     assert found["tokens"] >= 16
+
+
+def positions(page: Any, ranking: FeatureRanking) -> None:
+    del page
+    ranking.scope = "position"
+    ranking.feature = int(ranking.result.features[0])
+
+
+def completions(page: Any, ranking: FeatureRanking) -> None:
+    del ranking
+    box = page.get_by_label("Target", exact=True)
+    box.fill(" Pa")
+    page.get_by_role("option", name="·Parma").wait_for()
+    box.press("ArrowDown")
+
+
+def a_target_that_is_none(page: Any, ranking: FeatureRanking) -> None:
+    ranking.target = "nonsense"
+    assert ranking.result is not None
+    page.wait_for_selector(".saew-error:visible")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("state", [positions, completions, a_target_that_is_none], ids=lambda state: state.__name__)
+def test_axe_finds_nothing_in_a_ranking(
+    bridge: Any, show: Callable[..., Any], axe: str, state: Callable[..., None], theme: str
+) -> None:
+    ranking = FeatureRanking(FakeRankingLab(), PROMPT, " Paris", " Rome")
+    page = show(ranking, theme=theme)
+    page.wait_for_selector(".saew-entry")
+    state(page, ranking)
+    found = judged(page, axe)
+    assert found["faults"] == []
+    assert found["rules"] >= 15
+    assert found["nodes"] >= 60
 
 
 def test_axe_sees_a_fault(show: Callable[..., Any], view: TokenActivations, axe: str) -> None:

@@ -1,11 +1,15 @@
 import pytest
 from IPython.core.formatters import format_display_data
 
-from saewidgets.widgets import TokenActivations
+from saewidgets.widgets import FeatureRanking, TokenActivations
 from saewidgets.widgets.base import WIDGET_VIEW, LiveView
 from tests.widgets.fake_lab import FakeLab
+from tests.widgets.fake_ranking_lab import FakeRankingLab
 
-VIEWS = [lambda: TokenActivations(FakeLab(), "the Golden Gate Bridge")]
+PROMPT = "the Golden Gate Bridge"
+VIEWS = [lambda: TokenActivations(FakeLab(), PROMPT), lambda: FeatureRanking(FakeRankingLab(), PROMPT)]
+LARGEST = {TokenActivations: 20_000, FeatureRanking: 30_000}
+"""Bytes of script and style together."""
 
 
 @pytest.fixture(params=VIEWS, ids=lambda make: type(make()).__name__)
@@ -56,7 +60,8 @@ def test_the_script_and_style_are_those_of_the_wheel(view):
 
 
 def test_script_and_style_are_small(view):
-    assert len(view._esm.encode()) + len(view._css.encode()) <= 20_000
+    most = next(most for kind, most in LARGEST.items() if isinstance(view, kind))
+    assert len(view._esm.encode()) + len(view._css.encode()) <= most
 
 
 def test_twins_are_told_apart():

@@ -1,14 +1,12 @@
 /** The tokens of a prompt: a grid of one row that wraps like prose, walked with the arrow keys. */
 
-import { h, keep, mark, number, set, visible } from "./dom.js";
-import { band, level, tint, wash } from "./palette.js";
+import { h, keep, mark, set, visible } from "./dom.js";
 
 const PAGE = 20;
 const LINE = 9;
 
-/** @typedef {import("./selection.js").Chosen} Chosen */
-/** @typedef {import("./wire.js").Result["head"]} Head */
-/** @typedef {{ layers: string[], texts: string[], share: number }} Coat what is painted on a token; share of the focus */
+/** @typedef {{ layers: string[], texts: string[], level: number }} Coat what is painted on a token; quarter of the scale */
+/** @typedef {Pick<import("./wire.js").Result["head"], "tokens" | "special" | "masked" | "groups">} Head */
 
 /** @param {{ onSelect(position: number): void, onHover(position?: number, cell?: HTMLElement): void }} handlers */
 export function makeStrip({ onSelect, onHover }) {
@@ -49,18 +47,17 @@ export function makeStrip({ onSelect, onHover }) {
       current = 0;
       rove(0);
     },
-    /** Colour the tokens. @param {Chosen[]} chosen */
-    paint(chosen) {
-      const former = coats;
-      coats = coatsOf(chosen);
-      grid.style.setProperty("--bands", `${chosen.length > 1 ? chosen.length : 0}`);
+    /** Colour the tokens. @param {(Coat | undefined)[]} next @param {number} bands */
+    paint(next, bands) {
+      grid.style.setProperty("--bands", `${bands}`);
       cells.forEach((cell, i) => {
-        const coat = coats[i];
-        if (!coat && !former[i]) return;
+        const coat = next[i];
+        if (!coat && !coats[i]) return;
         cell.style.background = coat?.layers.join() ?? "";
-        set(cell, "data-level", coat?.share ? level(coat.share) : 0);
+        set(cell, "data-level", coat?.level ?? 0);
         set(cell, "aria-label", [labels[i], ...(coat?.texts ?? [])].join(", "));
       });
+      coats = next;
     },
     /** Mark the chosen token. @param {number} position -1 for none */
     select(position) {
@@ -115,34 +112,6 @@ function fill(cell, text) {
     } else plain += character;
   }
   cell.append(plain);
-}
-
-/**
- * What is painted on each token: the tint of the feature in focus, and with several features a band for each.
- * @param {Chosen[]} chosen
- */
-function coatsOf(chosen) {
-  /** @type {Coat[]} */
-  const coats = [];
-  chosen.forEach(({ row, id, slot, scale, focus }, k) => {
-    row?.positions.forEach((position, i) => {
-      const share = row.values[i] / scale;
-      coats[position] ??= { layers: [], texts: [], share: 0 };
-      const coat = coats[position];
-      coat.texts.push(`${id} ${number(row.values[i])}`);
-      if (chosen.length > 1) {
-        const bottom = 5 * (chosen.length - 1 - k) + 1;
-        coat.layers.unshift(
-          `${band(slot, 0.35 + 0.65 * Math.min(1, share))} 0 calc(100% - ${bottom}px)/100% 4px no-repeat`,
-        );
-      }
-      if (focus) {
-        coat.layers.push(wash(slot, tint(share)));
-        coat.share = share;
-      }
-    });
-  });
-  return coats;
 }
 
 /**
