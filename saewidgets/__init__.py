@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saewidgets import errors as errors
+    from saewidgets import steering as steering
     from saewidgets.demo import DemoModule
     from saewidgets.lab import Lab as Lab
     from saewidgets.results import FeatureId as FeatureId
@@ -33,9 +34,10 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
     "demo": ("saewidgets.demo", None),
     "errors": ("saewidgets.errors", None),
+    "steering": ("saewidgets.steering", None),
 }
 
-__all__ = ["FeatureId", "FeatureRanking", "Lab", "TokenActivations", "__version__", "demo", "errors"]
+__all__ = ["FeatureId", "FeatureRanking", "Lab", "TokenActivations", "__version__", "demo", "errors", "steering"]
 
 
 def __getattr__(name: str) -> Any:

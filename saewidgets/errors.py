@@ -72,3 +72,7 @@ class LoadError(SaewidgetsError, ValueError):
 
 class TargetError(SaewidgetsError, ValueError):
     """A target, a baseline or a metric that cannot be used."""
+
+
+class EditError(SaewidgetsError, ValueError):
+    """An edit, a vector or a way to decode that cannot be used."""

@@ -14,7 +14,9 @@ import pytest
 import torch
 
 from saewidgets import Lab
+from saewidgets import steering as st
 from saewidgets.errors import (
+    EditError,
     FeatureIndexError,
     HookPointError,
     LoadError,
@@ -140,6 +142,34 @@ CASES: dict[str, tuple[Callable[[Bench], Any], type[SaewidgetsError], str]] = {
     "model folder that is not there": (lambda b: b.lab.add_model("x", "./none"), LoadError, "no such folder"),
     "what is no model": (lambda b: b.lab.add_model("x", object()), LoadError, "no TransformerLens hook points"),
     "what is no SAE": (lambda b: b.lab.add_sae(object()), LoadError, "not an SAE"),
+    "edit of no feature": (lambda b: b.lab.steering(st.ablate(64)), FeatureIndexError, r"64.*0\.\.63"),
+    "edit of no SAE": (lambda b: b.lab.steering(st.ablate("other/1")), UnknownNameError, "'other'.*'sae'"),
+    "edit while no feature fires": (
+        lambda b: b.lab.steering(st.ablate(3, where=st.while_active(64))),
+        FeatureIndexError,
+        r"64.*0\.\.63",
+    ),
+    "edit of unknown strength": (lambda b: b.lab.generate("the", st.set(3, 1)), EditError, "not known.*measure_maxima"),
+    "vector of another width": (
+        lambda b: b.lab.steering(st.add([1.0, 2.0], 1, hook=HOOK)),
+        MismatchError,
+        "2 numbers.*32",
+    ),
+    "vector at no hook point": (
+        lambda b: b.lab.steering(st.add([1.0, 2.0], 1, hook="blocks.9.hook_resid_post")),
+        HookPointError,
+        "no such hook point",
+    ),
+    "steering of no model": (lambda b: b.lab.steering((), model="x"), UnknownNameError, "'x'.*'tiny'"),
+    "text to go on from that is empty": (lambda b: b.lab.generate(""), PromptError, "no tokens"),
+    "temperature below 0": (lambda b: b.lab.generate("the", temperature=-1), EditError, "temperature=-1"),
+    "temperature NaN": (lambda b: b.lab.generate("the", temperature=float("nan")), EditError, "temperature=nan"),
+    "top_p 0": (lambda b: b.lab.generate("the", top_p=0), EditError, "top_p=0"),
+    "top_p 2": (lambda b: b.lab.generate("the", top_p=2), EditError, "top_p=2"),
+    "tokens below 0": (lambda b: b.lab.generate("the", max_new_tokens=-1), EditError, "max_new_tokens.*-1"),
+    "seed below 0": (lambda b: b.lab.generate("the", seed=-1), EditError, "seed.*-1"),
+    "stop at nothing": (lambda b: b.lab.generate("the", stop=[""]), EditError, "cannot end there"),
+    "no next tokens": (lambda b: b.lab.next_token("the", k=0), EditError, "for k.*0"),
     "unknown name to remove": (lambda b: b.lab.remove("x"), UnknownNameError, "'x'.*'tiny', 'sae'"),
 }
 

@@ -16,6 +16,7 @@ BUILT_IN = {
     "NonFiniteError": ValueError,
     "LoadError": ValueError,
     "TargetError": ValueError,
+    "EditError": ValueError,
 }
 
 

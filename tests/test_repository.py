@@ -26,7 +26,6 @@ FLOORS = {
     "steering": 2,
     "index": 2,
     "annotations": 2,
-    "holdings": 2,
     "lab": 3,
     "widgets": 4,
     "export": 4,

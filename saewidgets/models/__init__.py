@@ -4,6 +4,16 @@ from saewidgets.models.continuation import Continuation
 from saewidgets.models.language_model import LanguageModel
 from saewidgets.models.lazy import Models, ModelSlot, is_loader
 from saewidgets.models.loading import load_model
+from saewidgets.models.steered import Steered
 from saewidgets.models.tokenize import split_prompts
 
-__all__ = ["Continuation", "LanguageModel", "ModelSlot", "Models", "is_loader", "load_model", "split_prompts"]
+__all__ = [
+    "Continuation",
+    "LanguageModel",
+    "ModelSlot",
+    "Models",
+    "Steered",
+    "is_loader",
+    "load_model",
+    "split_prompts",
+]

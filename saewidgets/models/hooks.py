@@ -26,14 +26,25 @@ class AllRead(Exception):  # noqa: N818  (it is no error)
     """Ends a forward pass from inside, where nothing more is wanted of it."""
 
 
-class _Guarded:
-    """A torch hook that acts only in the context that attached it."""
+class Guarded:
+    """A torch hook that acts only in the context that attached it.
 
-    def __init__(self, hook: Callable[..., Any], lease: object) -> None:
-        self.hook, self.lease = hook, lease
+    Args:
+        hook: What to call.
+        lease: Stands for who attached it.
+        active: Whether that lease holds in the context of the call.
+    """
+
+    def __init__(self, hook: Callable[..., Any], lease: object, active: Callable[[object], bool]) -> None:
+        self.hook, self.lease, self.active = hook, lease, active
 
     def __call__(self, *args: Any) -> Any:
-        return self.hook(*args) if _reading.get() is self.lease else None
+        """What torch calls."""
+        return self.hook(*args) if self.active(self.lease) else None
+
+
+def _is_reading(lease: object) -> bool:
+    return _reading.get() is lease
 
 
 Hooks = Sequence[tuple[nn.Module, Callable[..., Any]]]
@@ -51,21 +62,22 @@ def attached(before: Hooks = (), after: Hooks = ()) -> Iterator[None]:
     token = _reading.set(lease)
     try:
         for module, hook in before:
-            module.register_forward_pre_hook(_Guarded(hook, lease), with_kwargs=True)
+            module.register_forward_pre_hook(Guarded(hook, lease, _is_reading), with_kwargs=True)
         for module, hook in after:
-            module.register_forward_hook(_Guarded(hook, lease))
+            module.register_forward_hook(Guarded(hook, lease, _is_reading))
         yield
     finally:
         _reading.reset(token)
         for module, _ in (*before, *after):
-            _remove(module, lease)
+            remove_hooks(module, lease)
 
 
-def _remove(module: nn.Module, lease: object) -> None:
+def remove_hooks(module: nn.Module, lease: object) -> None:
+    """Take off the hooks of one lease."""
     # By looking for them: an interrupt between attaching a hook and keeping its handle would leave it there.
     for hooks in (module._forward_pre_hooks, module._forward_hooks):
         for key, hook in list(hooks.items()):
-            if isinstance(hook, _Guarded) and hook.lease is lease:
+            if isinstance(hook, Guarded) and hook.lease is lease:
                 hooks.pop(key, None)
                 module._forward_pre_hooks_with_kwargs.pop(key, None)
 

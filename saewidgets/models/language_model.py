@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from saewidgets.errors import LoadError, NonFiniteError, TargetError
 from saewidgets.models.complete import TokenFinder
 from saewidgets.models.continuation import Continuation
+from saewidgets.models.decoding import Decoder, cache_agrees
 from saewidgets.models.hooks import HookPoints, did_not_fire, read_points
-from saewidgets.models.sites import find_site
+from saewidgets.models.sites import Site, find_site
+from saewidgets.models.steered import Change, Steered
 from saewidgets.models.tokenize import id_tokens, text_tokens
 from saewidgets.models.tokens import Vocabulary
 from saewidgets.results import Tokens
@@ -47,6 +49,7 @@ class LanguageModel:
         self._points = HookPoints(model)
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._above_only: dict[tuple[str, bool], bool] = {}
+        self._caches: bool | None = None
         self._warned_dropout = False
 
     def __repr__(self) -> str:
@@ -214,11 +217,50 @@ class LanguageModel:
         """
         self._warn_dropout()
         ids = torch.from_numpy(tokens.ids)[None].to(self.device)
-        site = find_site(self.model, hook, self.resolve)
+        site = self.site(hook)
         known = hook, self.model.training  # dropout makes no two passes agree
         run = Continuation(self.model, site, ids, self._above_only.get(known))
         self._above_only[known] = run.blocks_above_only
         return run
+
+    @property
+    def special_ids(self) -> Tensor:
+        """Ids of the special tokens (BOS, EOS, pad), int64."""
+        return torch.tensor(sorted(self.vocabulary.special_ids), dtype=torch.long)
+
+    def site(self, hook: str) -> Site:
+        """Where a hook point lies, and where its activation can be changed.
+
+        Raises:
+            HookPointError: There is no such hook point.
+        """
+        return find_site(self.model, hook, self.resolve)
+
+    def steered(self, changes: Sequence[tuple[Site, Change]], first: Callable[[], int] = lambda: 0) -> Steered:
+        """A context in which forward passes of this model, whoever makes them, have activations changed.
+
+        Args:
+            changes: Sites with what is added there; see :class:`~saewidgets.models.steered.Steered`.
+            first: Gives the position of a pass's first token.
+        """
+        return Steered(self.model, changes, first)
+
+    def decoder(self, tokens: Tokens, batch: int = 1, use_cache: bool = True) -> Decoder:
+        """Reads texts token by token, none of them yet.
+
+        Args:
+            tokens: A prompt by which the model's cache is tried out the first time.
+            batch: Number of rows.
+            use_cache: Whether to keep keys and values, where the model can.
+        """
+        if use_cache and self._caches is None:
+            self._caches = cache_agrees(self.model, torch.from_numpy(tokens.ids)[None].to(self.device))
+        return Decoder(self.model, batch, self.device, use_cache and bool(self._caches))
+
+    @torch.no_grad()
+    def logits(self, ids: Int[Tensor, "batch pos"]) -> Tensor:
+        """Logits [batch, pos, d_vocab] of a plain forward pass."""
+        return self.model(ids.to(self.device))
 
     def check_finite(self, x: Tensor, hook: str) -> None:
         """Pass if all numbers of an activation are finite.

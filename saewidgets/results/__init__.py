@@ -2,6 +2,7 @@
 
 from saewidgets.results.activations import Activations, ActivationsBatch, FeatureActivity, FeatureValue
 from saewidgets.results.feature_id import FeatureId
+from saewidgets.results.generation import Generation, NextToken, NextTokenRow
 from saewidgets.results.memory import Memory, MemoryItem
 from saewidgets.results.ranking import (
     Coefficient,
@@ -24,6 +25,7 @@ from saewidgets.results.ranking_batch import (
     RankingBatch,
 )
 from saewidgets.results.statistics import Estimate
+from saewidgets.results.steering_vector import SteeringVector
 from saewidgets.results.tokens import Tokens
 
 __all__ = [
@@ -38,8 +40,11 @@ __all__ = [
     "FeatureActivity",
     "FeatureId",
     "FeatureValue",
+    "Generation",
     "Memory",
     "MemoryItem",
+    "NextToken",
+    "NextTokenRow",
     "Node",
     "Order",
     "Overlap",
@@ -51,5 +56,6 @@ __all__ = [
     "Ranking",
     "RankingBatch",
     "Scope",
+    "SteeringVector",
     "Tokens",
 ]

@@ -121,6 +121,27 @@ class SAE(ABC):
         return acts.reshape(*flat.shape[:-1], self.d_sae), EncodeState(norm, heads)
 
     @torch.no_grad()
+    def activation_of(
+        self, x: Float[Tensor, "batch pos d_in"], feature: int
+    ) -> tuple[Float[Tensor, "batch pos"], Tensor | None]:
+        """One feature's activations; where features do not compete, only its column is encoded.
+
+        Args:
+            x: Activations, heads flattened; any device and format.
+            feature: The feature.
+
+        Returns:
+            Its activations as :meth:`encode` gives them, and the scale of each token [batch, pos, 1] by which its
+            direction is multiplied in the model's units, or None for 1.
+        """
+        flat = x.to(device=self.device, dtype=self.dtype)
+        normalized, norm = normalize(flat, self.normalization)
+        if self.apply_b_dec_to_input:
+            normalized = normalized - self.b_dec
+        rows = normalized.reshape(-1, self.d_in)
+        return self._feature(rows, feature).reshape(x.shape[:-1]), norm.scale
+
+    @torch.no_grad()
     def decode(self, acts: Float[Tensor, "*rows d_sae"], state: EncodeState) -> Float[Tensor, "*batch"]:
         """The activations that features stand for.
 
@@ -146,6 +167,10 @@ class SAE(ABC):
     @abstractmethod
     def _features(self, x: Float[Tensor, "rows d_in"]) -> Float[Tensor, "rows d_sae"]:
         """Features of prepared activations."""
+
+    def _feature(self, x: Float[Tensor, "rows d_in"], feature: int) -> Float[Tensor, " rows"]:
+        """One feature of prepared activations; all are computed where they compete."""
+        return self._features(x)[:, feature]
 
     def _decoded(self, acts: Float[Tensor, "*rows d_sae"]) -> Float[Tensor, "*rows d_in"]:
         return acts @ self.W_dec

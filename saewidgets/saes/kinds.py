@@ -30,6 +30,9 @@ class StandardSAE(SAE):
     def _features(self, x: Float[Tensor, "rows d_in"]) -> Float[Tensor, "rows d_sae"]:
         return torch.addmm(self.b_enc, x, self.W_enc).relu_()
 
+    def _feature(self, x: Float[Tensor, "rows d_in"], feature: int) -> Float[Tensor, " rows"]:
+        return (x @ self.W_enc[:, feature] + self.b_enc[feature]).relu_()
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TopKSAE(SAE):
@@ -94,6 +97,10 @@ class JumpReLUSAE(SAE):
         pre = torch.addmm(self.b_enc, x, self.W_enc)
         return pre.masked_fill_(pre <= self.threshold, 0).relu_()
 
+    def _feature(self, x: Float[Tensor, "rows d_in"], feature: int) -> Float[Tensor, " rows"]:
+        pre = x @ self.W_enc[:, feature] + self.b_enc[feature]
+        return pre.masked_fill_(pre <= self.threshold[feature], 0).relu_()
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class GatedSAE(SAE):
@@ -114,3 +121,9 @@ class GatedSAE(SAE):
         pre = x @ self.W_enc
         closed = pre + self.b_gate <= 0
         return pre.mul_(self.r_mag.exp()).add_(self.b_mag).relu_().masked_fill_(closed, 0)
+
+    def _feature(self, x: Float[Tensor, "rows d_in"], feature: int) -> Float[Tensor, " rows"]:
+        pre = x @ self.W_enc[:, feature]
+        closed = pre + self.b_gate[feature] <= 0
+        magnitude = (pre * self.r_mag[feature].exp() + self.b_mag[feature]).relu_()
+        return magnitude.masked_fill_(closed, 0)

@@ -10,7 +10,7 @@ from torch import nn
 
 from saewidgets.errors import HookPointError, LoadError, NonFiniteError
 from saewidgets.models import LanguageModel, load_model
-from saewidgets.models.hooks import _Guarded
+from saewidgets.models.hooks import Guarded
 
 HOOKS = [
     "hook_embed",
@@ -29,7 +29,7 @@ IDS = torch.tensor([[0, 5, 9, 40, 41], [0, 7, 7, 100, 3]])
 
 def hooks_left(model: nn.Module) -> int:
     return sum(
-        isinstance(hook, _Guarded)
+        isinstance(hook, Guarded)
         for module in model.modules()
         for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
     )

@@ -1,4 +1,4 @@
-"""The lab: the questions that can be asked of the models and SAEs that it holds."""
+"""Questions about a prompt: which features fire on it, and which matter for what follows."""
 
 from __future__ import annotations
 
@@ -6,33 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
 
-import saewidgets.views  # noqa: F401 - results show themselves in a notebook
 from saewidgets.analysis.activations import activations
 from saewidgets.analysis.attribution import STEPS
 from saewidgets.analysis.ranking import MEMORY, Ranker
 from saewidgets.errors import MismatchError, SaewidgetsError, UnknownNameError
-from saewidgets.holdings import Holdings
+from saewidgets.lab.holdings import Holdings
 from saewidgets.models import LanguageModel, split_prompts
 from saewidgets.results import Activations, ActivationsBatch, Ranking, RankingBatch, Tokens
 
 
-class Lab(Holdings):
-    """Models and SAEs in memory, by name. Nothing of the user's is changed by anything here.
-
-    Args:
-        model: A TransformerBridge, a HookedTransformer, a hub name, a local Hugging Face folder, or a function
-            without arguments that gives one of these and is called when the model is first needed.
-        name: What to call the model; by default its own name.
-
-    Raises:
-        LoadError: There is no model there, or it cannot be read.
-
-    Example:
-        >>> lab = Lab("gpt2")  # doctest: +SKIP
-        >>> lab.add_sae("my_saes/layer_8")  # doctest: +SKIP
-        'layer_8'
-        >>> lab.activations("The Golden Gate Bridge").top(3)  # doctest: +SKIP
-    """
+class Questions(Holdings):
+    """The part of a :class:`saewidgets.Lab` that reads prompts."""
 
     @overload
     def activations(

@@ -1,0 +1,91 @@
+"""Reading a text token by token: rows of equal length, with a KV cache where the model has one.
+
+The cache is ours and is given along with each pass, so that nothing of it stays in the model. That it gives what whole
+passes give is checked the first time that a model decodes; a model for which it does not, or that has none, reads the
+whole text in each pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class Decoder:
+    """One text a row, read on from where it ended.
+
+    Args:
+        model: A model with TransformerLens hook points.
+        batch: Number of rows.
+        device: Where token ids go.
+        use_cache: Whether to keep keys and values, where the model can.
+
+    Attributes:
+        first: Position of the first token of the pass that is under way.
+    """
+
+    def __init__(self, model: nn.Module, batch: int, device: torch.device, use_cache: bool = True) -> None:
+        self._model, self._device = model, device
+        self._cache = make_cache(model, batch, device) if use_cache else None
+        self._ids = torch.zeros(batch, 0, dtype=torch.long, device=device)
+        self.first = 0
+
+    @property
+    def cached(self) -> bool:
+        """Whether keys and values are kept."""
+        return self._cache is not None
+
+    @torch.no_grad()
+    def feed(self, ids: Int[Tensor, "batch new"]) -> Float[Tensor, "batch d_vocab"]:
+        """Read more tokens; logits of the token after them, float32 or wider.
+
+        Args:
+            ids: The next tokens of each row, at least one.
+        """
+        ids = ids.to(self._device)
+        self.first = self._ids.shape[1] if self.cached else 0
+        self._ids = torch.cat([self._ids, ids], dim=1)
+        logits = self._run(ids if self.cached else self._ids)[:, -1]
+        return logits if logits.dtype == torch.float64 else logits.float()
+
+    def _run(self, ids: Tensor) -> Tensor:
+        if self._cache is None:
+            return self._model(ids)
+        if hasattr(self._cache, "get_seq_length"):
+            return self._model(ids, past_key_values=self._cache, use_cache=True)
+        return self._model(ids, past_kv_cache=self._cache, attention_mask=torch.ones_like(ids))
+
+
+def make_cache(model: Any, batch: int, device: torch.device) -> Any:
+    """An empty KV cache of the kind that a model takes, or None."""
+    config = getattr(getattr(model, "original_model", None), "config", None)
+    if config is not None and hasattr(config, "model_type"):
+        from transformers import DynamicCache
+
+        return DynamicCache(config=config)
+    if not hasattr(model, "original_model") and hasattr(model, "get_pos_offset"):
+        from transformer_lens.cache.key_value_cache import TransformerLensKeyValueCache
+
+        return TransformerLensKeyValueCache.init_cache(model.cfg, device, batch)
+    return None
+
+
+@torch.no_grad()
+def cache_agrees(model: nn.Module, ids: Int[Tensor, "one pos"]) -> bool:
+    """Whether reading a prompt in two parts with a cache gives what one whole pass gives."""
+    ids = ids if ids.shape[1] > 1 else ids.repeat(1, 2)
+    decoder = Decoder(model, 1, ids.device)
+    if not decoder.cached:
+        return False
+    whole = model(ids)[:, -1]
+    try:
+        decoder.feed(ids[:, :-1])
+        parts = decoder.feed(ids[:, -1:])
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, AssertionError):
+        return False
+    tolerance = 1e-4 if torch.finfo(whole.dtype).eps < 1e-4 else 5e-2
+    whole = whole.to(parts.dtype)
+    return bool((parts - whole).abs().max() <= tolerance * whole.std().clamp(min=1e-6))
