@@ -296,6 +296,8 @@ describe("a token picker", () => {
     expect(options(0)).toEqual(["·London", "·Lo\\xc3"]);
     press(input(0), "ArrowUp");
     expect(input(0).getAttribute("aria-activedescendant")).toBe(all(".saew-option")[1].id);
+    model.emit("msg:custom", { op: "completions", field: "target", text: " Lo", items: [[6, " Lo", " Lo"], ...items] });
+    expect(input(0).getAttribute("aria-activedescendant")).toBe(all(".saew-option")[2].id);
     press(input(0), "Enter");
     expect(model.asked("set")).toEqual([{ target: 8 }]);
     expect(input(0).value).toBe("·Lo\\xc3");
