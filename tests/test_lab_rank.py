@@ -71,7 +71,7 @@ def test_lists_of_another_length(lab, name):
     [
         ({"prompt": ["the cat", ""]}, PromptError, "Prompt 1 of the list"),
         ({"target": [7, -1, 9]}, TargetError, "Prompt 1 of the list"),
-        ({"baseline": [7, 9, " the cat"]}, TargetError, "Prompt 2 of the list.*not one token"),
+        ({"baseline": [8, 9, " the cat"]}, TargetError, "Prompt 2 of the list.*not one token"),
         ({"position": [-1, -1, 99]}, TokenError, "Prompt 2 of the list.*no such position"),
         ({"position": 0}, TokenError, "Prompt 0 of the list.*masked"),
     ],

@@ -17,9 +17,9 @@ import { hideTwin } from "./shared/twin.js";
 /** @typedef {import("./shared/link.js").Model} Model */
 
 const OWN = ["feature", "k", "order", "position", "method", "scope"];
-const ALONE = "no kernel answers: following, k and order work; all else needs a kernel";
+const ALONE = "no kernel answers: following, k and order work; all else needs one";
 const LEGEND =
-  "Bars: right, + raises M; left, − lowers it; attribution and ablation share a scale. Lines: thick rises into the top k, dotted falls out.";
+  "Bars: right + raises M; left − lowers it; attribution and ablation share a scale. Lines: thick rises into the top k, dotted falls out.";
 
 /**
  * Marks the tokens on which the followed feature fires, its own position underlined.
@@ -152,7 +152,7 @@ function render({ model, el, signal }) {
     const row = followed >= 0 ? followed : (orders[1].find((one) => idOf(ranking, one) === feature) ?? -1);
     const ours = ranking.head.saes.some((sae) => feature.startsWith(`${sae}/`));
     const missing = ours ? " does not fire here" : " is of another SAE";
-    const hint = "Hover, or walk with the arrow keys, to follow a feature; click or Enter chooses it.";
+    const hint = "Hover or use arrow keys to follow a feature; click or Enter chooses it.";
     const silent = feature ? [h("b", feature), missing] : [h("span.faint", hint)];
     readout.replaceChildren(...(row >= 0 ? story(shown, row) : silent));
   };

@@ -55,8 +55,7 @@ describe("ranks", () => {
     it.each(["absolute", "signed"])("are those of Python, %s", (order) => {
       const orders = KEYS.map((by) => sorted(ranking, by, order === "signed"));
       expect(orders.map((rank) => [...ranksOf(rank)])).toEqual(columns[order].ranks);
-      const known = ranking.known.reduce((sum, flag) => sum + flag, 0);
-      expect(overlap(orders, known, columns.k)).toEqual(columns[order].overlap);
+      expect(overlap(orders, ranking.ablation, columns.k)).toEqual(columns[order].overlap);
     });
     it("correlate as in Python", () => {
       const found = [pearson(ranking, "activation"), pearson(ranking, "attribution")];
@@ -297,6 +296,8 @@ describe("a token picker", () => {
     expect(options(0)).toEqual(["·London", "·Lo\\xc3"]);
     press(input(0), "ArrowUp");
     expect(input(0).getAttribute("aria-activedescendant")).toBe(all(".saew-option")[1].id);
+    model.emit("msg:custom", { op: "completions", field: "target", text: " Lo", items: [[6, " Lo", " Lo"], ...items] });
+    expect(input(0).getAttribute("aria-activedescendant")).toBe(all(".saew-option")[2].id);
     press(input(0), "Enter");
     expect(model.asked("set")).toEqual([{ target: 8 }]);
     expect(input(0).value).toBe("·Lo\\xc3");

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from saewidgets.analysis.attribution import Decomposition
-from saewidgets.analysis.metrics import Metric
+from saewidgets.analysis.metrics import Metric, check_finite_metric
 from saewidgets.analysis.ranking_rows import Rows
 from saewidgets.results import Node, Ranking
 
@@ -24,20 +24,27 @@ _BATCH_TOKENS = 1024
 
 
 @torch.no_grad()
-def effects(found: Decomposition, metric: Metric, clean: float, change: Tensor) -> np.ndarray:
-    """M(x) - M(x + change) of each change [change, pos, d_in], float64 [change]."""
-    logits = found.run.logits(change, metric.n_last or found.run.n_pos)
-    return clean - metric(logits).double().cpu().numpy()
+def effects(found: Decomposition, metric: Metric, change: Tensor) -> np.ndarray:
+    """M(x) - M(x + change) of each change [change, pos, d_in], float64 [change].
+
+    M(x) is measured in the same batch, so that a change without effect gives 0 and not what rounding leaves.
+
+    Raises:
+        NonFiniteError: A metric is NaN or infinite.
+    """
+    batch = torch.cat([torch.zeros_like(change[:1]), change])
+    values = metric(found.run.logits(batch, metric.n_last or found.run.n_pos)).double().cpu().numpy()
+    check_finite_metric(values, metric, "with a part of the activation taken out")
+    return values[0] - values[1:]
 
 
 @torch.no_grad()
-def ablate(found: Decomposition, metric: Metric, clean: float, rows: Sequence[np.ndarray]) -> np.ndarray:
+def ablate(found: Decomposition, metric: Metric, rows: Sequence[np.ndarray]) -> np.ndarray:
     """The effect of taking out each of some sets of pairs, all pairs of a set at once.
 
     Args:
         found: The prompt.
         metric: What is measured.
-        clean: M(x).
         rows: Pairs of each set, no two at one token.
 
     Returns:
@@ -49,7 +56,7 @@ def ablate(found: Decomposition, metric: Metric, clean: float, rows: Sequence[np
     owner = torch.arange(len(rows)).repeat_interleave(lengths).to(found.x.device)
     taken = found.strength[pairs, None] * found.sae.directions_of(found.features[pairs])
     change[owner, found.positions[pairs]] = -taken.to(change.dtype)
-    return effects(found, metric, clean, change)
+    return effects(found, metric, change)
 
 
 def batch_size(found: Decomposition, metric: Metric, memory: int) -> int:
@@ -61,7 +68,7 @@ def batch_size(found: Decomposition, metric: Metric, memory: int) -> int:
         memory: Bytes that a batch may take above the model; one ablation runs whatever it takes.
     """
     fits = memory // found.run.bytes_of_one(metric.n_last or found.run.n_pos)
-    return max(1, min(fits, _BATCH_TOKENS // found.run.n_pos))
+    return max(1, min(fits, _BATCH_TOKENS // found.run.n_pos) - 1)  # one more is the unchanged activation
 
 
 def with_ablations(
@@ -87,20 +94,19 @@ def with_ablations(
     order = np.argsort(-np.abs(ranking.attribution), kind="stable")[:most]
     starts = np.cumsum([0, *(len(each.features) for each in rows.values())])
     step = min(batch_size(part, metric, memory) for part in parts.values())
-    if most != 0:
-        ranking = replace(
-            ranking, nodes=tuple(_ablated(parts[node.sae], metric, ranking, node) for node in ranking.nodes)
-        )
     ablation, done = ranking.ablation.copy(), 0
     try:
-        while on_progress is None or on_progress(replace(ranking, ablation=ablation.copy())) is not False:
+        if most != 0:
+            nodes = tuple(_ablated(parts[node.sae], metric, node) for node in ranking.nodes)
+            ranking = replace(ranking, nodes=nodes)
+        while goes_on(on_progress, lambda: replace(ranking, ablation=ablation.copy())):
             if done == len(order):
                 break
             batch = order[done : done + step]
             for n, (name, each) in enumerate(rows.items()):
                 own = batch[ranking.sae_index[batch] == n]
                 sets = [each.of(int(row - starts[n])) for row in own]
-                ablation[own] = ablate(parts[name], metric, ranking.metric_value, sets) if sets else 0
+                ablation[own] = ablate(parts[name], metric, sets) if sets else 0
             done += len(batch)
     except KeyboardInterrupt:
         what = f"Interrupted after {done} of {len(order)} ablations; the ranking holds what was computed."
@@ -108,11 +114,17 @@ def with_ablations(
     return replace(ranking, ablation=ablation, stopped=done < len(order))
 
 
-def _ablated(part: Decomposition, metric: Metric, ranking: Ranking, node: Node) -> Node:
+def goes_on(on_progress: Callable[[Ranking], object] | None, so_far: Callable[[], Ranking]) -> bool:
+    """Tell how far it is; whether to go on: anything but False is yes."""
+    answer = None if on_progress is None else on_progress(so_far())
+    return not isinstance(answer, bool | np.bool_) or bool(answer)
+
+
+def _ablated(part: Decomposition, metric: Metric, node: Node) -> Node:
     """The effect of taking error or bias out."""
     if node.name == "masked":
         return node
     change = torch.zeros_like(part.x)
     at = slice(None) if node.position < 0 else slice(node.position, node.position + 1)
     change[at] = -(part.error if node.name == "error" else part.bias)[at]
-    return node._replace(ablation=float(effects(part, metric, ranking.metric_value, change[None])[0]))
+    return node._replace(ablation=float(effects(part, metric, change[None])[0]))

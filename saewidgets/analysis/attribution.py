@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from saewidgets.analysis.metrics import Metric
-from saewidgets.errors import TargetError
+from saewidgets.analysis.metrics import Metric, check_finite_metric
+from saewidgets.errors import NonFiniteError, TargetError
 from saewidgets.models import Continuation, LanguageModel
 from saewidgets.results import Tokens
 from saewidgets.saes import SAE
@@ -75,6 +75,7 @@ class Decomposition:
                 self._graph[n_last] = change, self.run.logits(change, n_last)
             change, logits = self._graph[n_last]
             value = metric(logits)[0]
+            check_finite_metric(value.detach().double().cpu().numpy()[None], metric)
             gradient = _gradient(value, change, retain_graph=True)
         return float(value.detach()), gradient[0], logits[0].detach()
 
@@ -108,7 +109,15 @@ def _gradient(value: Tensor, change: Tensor, retain_graph: bool = False) -> Tens
             do="compute it with torch, without .item(), .detach() or argmax",
         )
     (gradient,) = torch.autograd.grad(value, change, retain_graph=retain_graph, allow_unused=True)
-    return torch.zeros_like(change) if gradient is None else gradient
+    gradient = torch.zeros_like(change) if gradient is None else gradient
+    if not bool(torch.isfinite(gradient).all()):
+        raise NonFiniteError(
+            "The metric's gradient is not finite.",
+            got="NaN or infinity",
+            expected="a metric that is smooth at the model's logits",
+            do="check the metric, or use a wider number format than " + str(change.dtype),
+        )
+    return gradient
 
 
 @torch.no_grad()

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saewidgets.errors import TargetError
+from saewidgets.errors import NonFiniteError, TargetError
 from saewidgets.models import LanguageModel
 
 MetricName = Literal["logit_difference", "log_prob"]
@@ -46,7 +47,7 @@ class Metric:
         """The metric of each of several forward passes."""
         logits = logits if logits.dtype == torch.float64 else logits.float()
         if self.per_prompt:
-            return torch.stack([_one_number(self.of(one[None]), logits) for one in logits])
+            return torch.stack([_one_number(self.of(logits[n : n + 1]), logits) for n in range(len(logits))])
         return self.of(logits)
 
 
@@ -74,10 +75,13 @@ def make_metric(model: LanguageModel, target: Any, baseline: Any = None, metric:
             got=repr(metric)[:80],
             expected="'logit_difference', 'log_prob' or a function of the logits",
         )
-    if getattr(target, "ndim", 0) == 1 or (isinstance(target, Sequence) and not isinstance(target, str)):
+    if getattr(target, "ndim", 0) == 1 or (isinstance(target, Sequence) and not isinstance(target, str | bytes)):
         return _several(model, list(target), baseline, metric)
     one = model.token_id(target)
     two = None if baseline is None else model.token_id(baseline)
+    if one == two:
+        both = repr(model.token_text(one))
+        raise TargetError("Target and baseline are the same token.", got=both, expected="two tokens to compare")
     return _log_prob(model, one, two) if metric == "log_prob" else _logit_difference(model, one, two)
 
 
@@ -121,12 +125,27 @@ def _several(model: LanguageModel, target: list[Any], baseline: Any, metric: Any
     return Metric(f"log p({text}), summed", of, ids, None, len(ids))
 
 
+def check_finite_metric(values: np.ndarray, metric: Metric, where: str = "on this prompt") -> None:
+    """Pass if all values are finite.
+
+    Raises:
+        NonFiniteError: NaN or infinity.
+    """
+    if not np.isfinite(values).all():
+        raise NonFiniteError(
+            f"The metric is not a number {where}.",
+            got=f"{metric.text} = {values[~np.isfinite(values)][0]}",
+            expected="a finite number",
+            do="check the weights that were loaded, or where your metric divides, takes a root or a logarithm",
+        )
+
+
 def _one_number(value: Any, logits: Tensor) -> Tensor:
-    if not isinstance(value, Tensor) or value.numel() != 1:
+    if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
         shape = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise TargetError(
             "The metric does not give one number.",
             got=shape,
-            expected=f"a tensor with one number, computed from logits {[1, *logits.shape[1:]]}",
+            expected=f"a tensor with one real number, computed from logits {[1, *logits.shape[1:]]}",
         )
     return value.reshape(())

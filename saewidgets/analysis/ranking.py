@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from saewidgets.analysis.ranking_rows import Rows, make_rows
 from saewidgets.errors import TargetError, TokenError
 from saewidgets.models import LanguageModel
 from saewidgets.results import Node, Prediction, Ranking, Tokens
+from saewidgets.results.numbers import whole_number
 from saewidgets.results.ranking import RankMethod, Scope, chosen
 from saewidgets.saes import SAE
 
@@ -64,27 +65,36 @@ class Ranker:
     ) -> Ranking:
         """Rank the features of the prompt; arguments and errors as those of :meth:`saewidgets.Lab.rank`."""
         chosen("method", method, ("attribution", "integrated_gradients"))
-        scope = scope or ("all_positions" if position is None else "position")
+        scope = ("all_positions" if position is None else "position") if scope is None else scope
         chosen("scope", scope, ("position", "all_positions"))
-        _check_counts(steps=(steps, 1), memory=(memory, 1), max_ablations=(max_ablations or 0, 0))
-        if target is None and not callable(metric):
-            target = self._likeliest()
-        measured = make_metric(self.model, target, baseline, metric)
-        run = self._run_of(measured.appended)
-        place = _position(run, position, len(self.tokens))
-        rows, values = _attribute(run, measured, method, scope, place, steps)
-        ranking = _result(self, run, measured, method, scope, place, rows, values)
-        return with_ablations(run.parts, measured, ranking, rows, max_ablations, memory, on_progress)
+        _check_counts(steps=(steps, 1), memory=(memory, 1))
+        if max_ablations is not None:
+            _check_counts(max_ablations=(max_ablations, 0))
+        with torch.inference_mode(False), torch.no_grad():  # what is read here must serve gradients
+            if target is None and not callable(metric):
+                target = self._likeliest()
+            measured = make_metric(self.model, target, baseline, metric)
+            run = self._run_of(measured.appended)
+            place = _position(run, position, len(self.tokens))
+            rows, values = _attribute(run, measured, method, scope, place, steps)
+            ranking = _result(self, run, measured, method, scope, place, rows, values)
+            return with_ablations(run.parts, measured, ranking, rows, max_ablations, memory, on_progress)
 
     def _likeliest(self) -> int:
         return _predictions(self.model, self._run_of(()).first.gradient(_LIKELIEST)[2][-1])[0].id
 
+    def _with(self, appended: tuple[int, ...]) -> Tokens:
+        """The prompt with tokens behind it; a text that was cut to the context is cut a little more for them."""
+        room = self.model.n_ctx - len(appended)
+        ids, dropped = self.tokens.ids.tolist(), self.tokens.n_dropped
+        kept = ids[: max(room, 1)] if dropped else ids
+        longer = self.model.tokenize([*kept, *appended])
+        return replace(longer, n_dropped=dropped + len(ids) - len(kept) if dropped else 0)
+
     def _run_of(self, appended: tuple[int, ...]) -> _Run:
         """The prompt with the first tokens of a longer target behind it."""
         if appended != self._appended:
-            tokens = self.tokens
-            if appended:
-                tokens = self.model.tokenize([*tokens.ids.tolist(), *appended])
+            tokens = self._with(appended) if appended else self.tokens
             masked = tokens.special if self.mask_special else np.zeros(len(tokens), bool)
             mask = torch.from_numpy(masked)
             parts = {name: decompose(self.model, sae, tokens, mask) for name, sae in self.saes.items()}
@@ -118,7 +128,8 @@ class _Values:
 def _check_counts(**counts: tuple[Any, int]) -> None:
     """Each is a value and the least that it may be."""
     for name, (value, least) in counts.items():
-        if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        whole = whole_number(value)
+        if whole is None or whole < least:
             raise TargetError(
                 f"This is no number for {name}.", got=repr(value), expected=f"a whole number from {least}"
             )
@@ -129,10 +140,11 @@ def _position(run: _Run, position: Any, n_prompt: int) -> int | None:
     if position is None:
         return None
     n = len(run.tokens)
-    if isinstance(position, bool) or not hasattr(position, "__index__") or not -n_prompt <= int(position) < n:
+    whole = whole_number(position)
+    if whole is None or not -n_prompt <= whole < n:
         expected = f"a whole number in {-n_prompt}..{n - 1}"
         raise TokenError("The prompt has no such position.", got=repr(position), expected=expected)
-    place = int(position) if position >= 0 else n_prompt + int(position)
+    place = whole if whole >= 0 else n_prompt + whole
     if run.masked[place]:
         raise TokenError(
             "This position is masked.",
@@ -154,14 +166,14 @@ def _attribute(
             gradient = part.mean_gradient(metric, steps)
         attribution = part.attribute(gradient).double().cpu().numpy()
         if method == "integrated_gradients":
-            missed.append(_missed(part, metric, value, attribution))
+            missed.append(_missed(part, metric, attribution))
         rows[name] = make_rows(part, gradient, attribution, scope, position)
     return rows, _Values(value, logits, max(missed) if missed else None)
 
 
-def _missed(part: Decomposition, metric: Metric, value: float, attribution: np.ndarray) -> float:
+def _missed(part: Decomposition, metric: Metric, attribution: np.ndarray) -> float:
     """How far the attributions are from the effect of turning all features off, as a fraction of it."""
-    effect = float(effects(part, metric, value, -part.reconstruction[None])[0])
+    effect = float(effects(part, metric, -part.reconstruction[None])[0])
     gap = abs(float(attribution.sum()) - effect)
     return gap / abs(effect) if effect else gap
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
 
+from saewidgets.analysis.ablation import MEMORY, goes_on
 from saewidgets.analysis.activations import activations
 from saewidgets.analysis.attribution import STEPS
-from saewidgets.analysis.ranking import MEMORY, Ranker
+from saewidgets.analysis.ranking import Ranker
 from saewidgets.errors import MismatchError, SaewidgetsError, UnknownNameError
 from saewidgets.lab.holdings import Holdings
 from saewidgets.models import LanguageModel, split_prompts
@@ -69,8 +71,8 @@ class Questions(Holdings):
             UnknownNameError: There is no such SAE.
             MismatchError: SAEs of different models.
         """
-        asked: Any = dict.fromkeys(sae) if isinstance(sae, list | tuple) else [sae]
-        names = [self.sae_name(name) for name in asked]
+        asked: Any = sae if isinstance(sae, list | tuple) else [sae]
+        names = list(dict.fromkeys(self.sae_name(name) for name in asked))
         if not names:
             raise UnknownNameError("No SAE is named.", got="an empty list", expected="the name of an SAE")
         models = [self.model_of(name) for name in names]
@@ -147,17 +149,23 @@ class Questions(Holdings):
         if not several:
             return one(prompt, target, baseline, position, on_progress)
         targets, baselines, positions = (_one_each(value, prompts) for value in (target, baseline, position))
-        found = []
-        for n, prompt_n in enumerate(prompts):
-            with _naming_prompt(n):
-                found.append(one(prompt_n, targets[n], baselines[n], positions[n], None))
-            if on_progress is not None and on_progress(found[-1]) is False:
-                break
+        found: list[Ranking] = []
+        try:
+            for n, each in enumerate(prompts):
+                with _naming_prompt(n):
+                    found.append(one(each, targets[n], baselines[n], positions[n], None))
+                if found[-1].stopped or not goes_on(on_progress, lambda: found[-1]):
+                    break
+        except KeyboardInterrupt:
+            what = f"Interrupted after {len(found)} of {len(prompts)} prompts; the result holds what was computed."
+            warnings.warn(what, stacklevel=2)
         return RankingBatch(tuple(found))
 
 
 def _one_each(value: Any, prompts: list[Any]) -> list[Any]:
-    """A value for each prompt: a list as it is, anything else for all."""
+    """A value for each prompt: a list, array or column as it is, anything else for all."""
+    if getattr(value, "ndim", 0) == 1 and hasattr(value, "tolist"):
+        value = value.tolist()
     if not isinstance(value, list | tuple):
         return [value] * len(prompts)
     if len(value) != len(prompts):

@@ -35,6 +35,15 @@ class TokenFinder:
                 found.append((token_id, text))
         return tuple(found)
 
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        """Id by text; of several tokens that read the same the last, for those of single bytes come first."""
+        return {text: token_id for token_id, text in self.texts}
+
+    def exact(self, text: str) -> int | None:
+        """The token that reads just like ``text``, or None."""
+        return self._ids.get(text)
+
     def complete(self, text: str, n: int = 20) -> list[tuple[int, str]]:
         """Tokens that begin with ``text``, shortest first; then those that do after a space, then in any case.
 

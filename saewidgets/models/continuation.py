@@ -91,7 +91,10 @@ class Continuation:
         Returns:
             Logits in the model's number format, or wider.
         """
-        return self._above(change, n_last) if self.blocks_above_only else self._whole(change, n_last)
+        if self.blocks_above_only:
+            return self._to_logits(self._above(change)[:, -n_last:])
+        with attached(after=[(self._site.edit, self._add(change))]):
+            return self._model(self._ids.expand(len(change), -1))[:, -n_last:]
 
     # ---- the clean pass ------------------------------------------------------------------------------------------
 
@@ -154,27 +157,35 @@ class Continuation:
 
     # ---- running the rest ----------------------------------------------------------------------------------------
 
-    def _above(self, change: Tensor, n_last: int) -> Tensor:
+    def _above(self, change: Tensor) -> Tensor:
+        """What the final norm is given [batch, pos, d_model], from the blocks above."""
         start = self._start
         assert start is not None
         hidden = self._hidden[start]
         if start == self._site.enters:
-            return self._rest(_changed(hidden, change), start, n_last)
+            return self._rest(_changed(hidden, change), start)
         with attached(after=[(self._site.edit, self._add(change))]):
-            return self._rest(hidden.expand(len(change), *hidden.shape[1:]), start, n_last)
+            return self._rest(hidden.expand(len(change), *hidden.shape[1:]), start)
 
-    def _rest(self, hidden: Tensor, start: int, n_last: int) -> Tensor:
+    def _rest(self, hidden: Tensor, start: int) -> Tensor:
         for n in range(start, len(self._blocks)):
             output = self._blocks[n](hidden, *self._calls[n].args, **self._calls[n].kwargs)
             hidden = output[0] if isinstance(output, tuple) else output
+        return hidden
+
+    def _to_logits(self, hidden: Tensor) -> Tensor:
         model: Any = self._model
-        logits = model.unembed(model.ln_final(hidden[:, -n_last:]))
+        logits = model.unembed(model.ln_final(hidden))
         cap = float(getattr(model.cfg, "output_logits_soft_cap", None) or 0)
         return cap * torch.tanh(logits / cap) if cap > 0 else logits
 
-    def _whole(self, change: Tensor, n_last: int) -> Tensor:
-        with attached(after=[(self._site.edit, self._add(change))]):
-            return self._model(self._ids.expand(len(change), -1))[:, -n_last:]
+    def _whole(self, change: Tensor) -> Tensor:
+        """What the final norm is given [batch, pos, d_model], from a whole forward pass."""
+        self._hidden.pop(len(self._blocks), None)
+        before = [(self._model.ln_final, self._keep_final)]
+        with suppress(AllRead), attached(before, [(self._site.edit, self._add(change))]):  # pyright: ignore[reportArgumentType]
+            self._model(self._ids.expand(len(change), -1), return_type=None)
+        return self._hidden.pop(len(self._blocks))
 
     def _add(self, change: Tensor) -> Any:
         def edit(point: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
@@ -185,20 +196,34 @@ class Continuation:
 
     @torch.no_grad()
     def _agrees(self) -> bool:
-        """Whether the blocks above give what a whole pass gives, for an unchanged and for a changed activation."""
+        """Whether the parts above give what whole passes give.
+
+        The blocks are tried with the activation unchanged and changed; norm and unembedding with one token, because
+        logits at every position may be more than fit into memory.
+        """
         generator = torch.Generator().manual_seed(0)
         change = torch.randn(2, self.n_pos, self.x[0].numel(), generator=generator).to(self.x.device)
         change *= _CHECK_SIZE * self.x.float().std() * torch.tensor([0.0, 1.0], device=change.device)[:, None, None]
-        whole = self._whole(change, self.n_pos)
+        kept, ids = dict(self._hidden), self._ids
         try:
-            above = self._above(change, self.n_pos)
+            self._ids = ids[:, :1]
+            tail = self._to_logits(self._whole(change[:1, :1] * 0))
+            same = _close(tail, self._model(self._ids))
+            self._ids, self._hidden = ids, dict(kept)
+            above = self._above(change)
+            return same and _close(above, self._whole(change))
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError):
-            return False  # these blocks cannot be run by themselves
-        if above.shape != whole.shape:
-            return False
-        tolerance = 1e-4 if torch.finfo(whole.dtype).eps < 1e-4 else 2e-2
-        scale = whole.float().std().clamp(min=1e-6)
-        return bool((above.float() - whole.float()).abs().max() <= tolerance * scale)
+            return False  # these parts cannot be run by themselves
+        finally:
+            self._ids, self._hidden = ids, kept
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors agree as far as their number format allows."""
+    if a.shape != b.shape:
+        return False
+    tolerance = 1e-4 if torch.finfo(b.dtype).eps < 1e-4 else 2e-2
+    return bool((a.float() - b.float()).abs().max() <= tolerance * b.float().std().clamp(min=1e-6))
 
 
 def _changed(value: Tensor, change: Tensor) -> Tensor:

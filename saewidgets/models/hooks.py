@@ -82,6 +82,13 @@ def remove_hooks(module: nn.Module, lease: object) -> None:
                 module._forward_pre_hooks_with_kwargs.pop(key, None)
 
 
+def hooks_around_blocks(model: Any) -> tuple[int, ...]:
+    """Handles of the hooks on the model itself and on its large parts, by which others may change what those do."""
+    parts = [model, *getattr(model, "blocks", ()), getattr(model, "ln_final", None), getattr(model, "unembed", None)]
+    modules = [part for part in parts if isinstance(part, nn.Module)]
+    return tuple(key for part in modules for key in (*part._forward_pre_hooks, *part._forward_hooks))
+
+
 class Reader:
     """Keeps what passes hook points; raises once it has ``wanted`` values, which ends the pass."""
 

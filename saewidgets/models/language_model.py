@@ -15,12 +15,13 @@ from saewidgets.errors import LoadError, NonFiniteError, TargetError
 from saewidgets.models.complete import TokenFinder
 from saewidgets.models.continuation import Continuation
 from saewidgets.models.decoding import Decoder, cache_agrees
-from saewidgets.models.hooks import HookPoints, did_not_fire, read_points
+from saewidgets.models.hooks import HookPoints, did_not_fire, hooks_around_blocks, read_points
 from saewidgets.models.sites import Site, find_site
 from saewidgets.models.steered import Change, Steered
 from saewidgets.models.tokenize import id_tokens, text_tokens
 from saewidgets.models.tokens import Vocabulary
 from saewidgets.results import Tokens
+from saewidgets.results.numbers import whole_number
 
 
 class LanguageModel:
@@ -48,7 +49,7 @@ class LanguageModel:
         self.name = name or _own_name(self._cfg)
         self._points = HookPoints(model)
         self._shapes: dict[str, tuple[int, ...]] = {}
-        self._above_only: dict[tuple[str, bool], bool] = {}
+        self._above_only: dict[tuple[str, bool, tuple[int, ...]], bool] = {}
         self._caches: bool | None = None
         self._warned_dropout = False
 
@@ -132,10 +133,15 @@ class LanguageModel:
             TargetError: A text that is not one token (says how it splits, and the nearest that are), or no such id.
         """
         if isinstance(token, str):
-            ids, pieces = self.vocabulary.encode(token)
-            if len(ids) == 1:
+            # Some tokenizers put a token of their own before a text; it stands for no part of it.
+            parts = [(i, piece) for i, piece in zip(*self.vocabulary.encode(token), strict=True) if piece]
+            ids = [i for i, _ in parts]
+            if len(ids) == 1 and self.token_text(ids[0]) == token:
                 return int(ids[0])
-            split = " + ".join(repr(piece.decode("utf-8", "backslashreplace")) for piece in pieces)
+            exact = self._finder.exact(token)
+            if exact is not None or len(ids) == 1:
+                return int(ids[0] if exact is None else exact)
+            split = " + ".join(repr(piece.decode("utf-8", "backslashreplace")) for _, piece in parts)
             nearest = ", ".join(map(repr, self._finder.nearest(token)))
             raise TargetError(
                 "This text is not one token.",
@@ -143,11 +149,12 @@ class LanguageModel:
                 expected="one token" + (f"; the nearest are {nearest}" if nearest else ""),
                 do=f"take one of these, or all its parts with target={[int(i) for i in ids]}" if ids else None,
             )
-        if isinstance(token, bool) or not hasattr(token, "__index__") or not 0 <= int(token) < self.d_vocab:
+        whole = whole_number(token)
+        if whole is None or not 0 <= whole < self.d_vocab:
             raise TargetError(
                 "This is not a token.", got=repr(token)[:80], expected=f"its text, or an id in 0..{self.d_vocab - 1}"
             )
-        return int(token)
+        return whole
 
     def token_text(self, token_id: int) -> str:
         """What a token id reads as; parts of characters as ``\\xNN``."""
@@ -218,7 +225,7 @@ class LanguageModel:
         self._warn_dropout()
         ids = torch.from_numpy(tokens.ids)[None].to(self.device)
         site = self.site(hook)
-        known = hook, self.model.training  # dropout makes no two passes agree
+        known = hook, self.model.training, hooks_around_blocks(self.model)  # dropout makes no two passes agree
         run = Continuation(self.model, site, ids, self._above_only.get(known))
         self._above_only[known] = run.blocks_above_only
         return run

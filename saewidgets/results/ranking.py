@@ -89,7 +89,7 @@ def whole_k(k: object) -> int:
 
 def chosen(what: str, value: object, among: Sequence[str]) -> None:
     """Raise a :class:`~saewidgets.errors.TargetError` where a value is not among those that there are."""
-    if value not in among:
+    if not isinstance(value, str) or value not in among:
         raise TargetError(f"There is no such {what}.", got=repr(value), expected=" or ".join(map(repr, among)))
 
 
@@ -102,14 +102,15 @@ class Ranking(Snapshot):
 
     Rows are (position, feature) pairs, each ablated at its own position, in scope "position"; in scope "all_positions"
     they are features, their activation and attribution summed over positions, ablated at all positions at once.
-    Attributions of rows and nodes sum to ``<dM/dx, x>``.
+    For one SAE the attributions of rows and nodes sum to ``<dM/dx, x>`` over the ranked positions (by integrated
+    gradients: of the mean gradient), unless ``position`` picks features that are then summed over all positions.
 
     Args:
         prompt_tokens: The prompt; for several target tokens the prompt followed by all but the last of them.
         masked: True where a position is left out, bool [pos].
         metric: The metric in words.
         metric_value: M(x).
-        target: Token ids; () for a callable metric.
+        target: Token ids; () where a callable metric was given none.
         baseline: Token id, or None.
         method: How attributions were computed.
         scope: What a row is.
@@ -224,15 +225,19 @@ class Ranking(Snapshot):
     def overlap(self, k: int = 10, order: Order = "absolute") -> Overlap:
         """How many of the first k by activation, and by attribution, are among the first k by ablation.
 
+        Rows whose effect is 0 or not known do not count among the latter. While not all rows are ablated those that
+        are have been chosen by attribution, which flatters it.
+
         Args:
-            k: How many; fewer where the ablation of fewer rows is known, and then the result says so.
+            k: How many; fewer where fewer rows have an effect, and then the result says so.
             order: "absolute" (by magnitude) or "signed" (largest first); ties by row.
 
         Raises:
             TargetError: k is not a whole number from 1, or there is no such order.
         """
-        k = min(whole_k(k), self.n_ablated)
-        matters = self._sorted("ablation", order)[:k]
+        by_ablation = self._sorted("ablation", order)
+        matters = by_ablation[np.nan_to_num(self.ablation[by_ablation]) != 0][: whole_k(k)]
+        k = len(matters)
         activation, attribution = (
             len(np.intersect1d(self._sorted(by, order)[:k], matters)) for by in ("activation", "attribution")
         )

@@ -143,13 +143,13 @@ class RankingBatch(Snapshot, Sequence[Ranking]):
         return pd.DataFrame(rows, columns=[*heads, "spearman_attribution"])
 
     def _overlaps(self, k: int, order: Order) -> Comparison:
-        found = [one.overlap(k, order) for one in self]
+        found = [one.overlap(k, order) for one in self if one.n_ablated == len(one)]
         return _compare(
             f"overlap@{k}", [(float(row.activation), float(row.attribution)) for row in found if row.k == k]
         )
 
     def _correlations(self) -> tuple[Comparison, Comparison]:
-        found = [one.correlation() for one in self]
+        found = [one.correlation() for one in self if one.n_ablated == len(one)]
         linear = _compare("Pearson", [(row.activation.pearson, row.attribution.pearson) for row in found])
         return linear, _compare("Spearman", [(row.activation.spearman, row.attribution.spearman) for row in found])
 

@@ -91,7 +91,8 @@ def ranking_batch_html(batch: RankingBatch, k: int = 10, order: Order = "absolut
     caption = f"<b>{len(batch)} prompts</b> · {ORDERS[order]} · mean [95 % bootstrap interval over prompts]"
     used = comparisons[0].activation.n
     if used < len(batch):
-        caption += f"<br>overlap@{k} is over {used} of {len(batch)} prompts: those with {k} ablated features or more"
+        those = f"those of which every feature is ablated, {k} or more with an effect"
+        caption += f"<br>overlap@{k} is over {used} of {len(batch)} prompts: {those}"
     head = ("measure", "activation vs ablation", "attribution vs ablation", "difference", "prompts")
     rows = []
     for name, *estimates in comparisons:
@@ -151,15 +152,17 @@ def _findings(ranking: Ranking, k: int, order: Order) -> list[str]:
     found, r = ranking.overlap(k, order), ranking.correlation()
     if not len(ranking):
         return ["every position is masked" if ranking.masked.all() else "no feature fires here"]
-    if not found.k:
+    if not ranking.n_ablated:
         return ["no feature is ablated yet"]
+    if not found.k:
+        return ["no feature matters here: every effect of ablation is 0"]
     matter = "matter most when ablated" if order == "absolute" else "raise the metric most, by ablation"
     overlap = (
         f"{found.activation}/{found.k} of the most active and {found.attribution}/{found.k} of the most attributed "
         f"features are among the {found.k} that {matter}"
     )
     if ranking.n_ablated < len(ranking):
-        overlap += f" ({ranking.n_ablated} were ablated)"
+        overlap += f" (so far: {ranking.n_ablated} of {len(ranking)} were ablated, the most attributed first)"
     pairs = (("activation", r.activation), ("attribution", r.attribution))
     return [
         overlap,
@@ -201,7 +204,8 @@ def _nodes(ranking: Ranking) -> list[tuple[str, ...]]:
         where = "all" if node.position < 0 else f"{node.position} {_token(ranking, node.position)}"
         texts = (clipped(words.get(node.name, one_line(node.name))), clipped(one_line(node.sae)))
         rows.append((*texts, where, signed(node.attribution), signed(node.ablation)))
-    if rows:
+    one_sum = len(ranking.saes) == 1 and (ranking.position is None or ranking.scope == "position")
+    if rows and one_sum:
         rows.append(("all features and nodes together", "", "", signed(ranking.total_attribution), "—"))
     return rows
 

@@ -128,9 +128,16 @@ def test_feature_that_does_not_fire_changes_nothing(lab):
     tokens = model.tokenize(IDS)
     part = decompose(model, lab.saes["sae"], tokens, torch.from_numpy(tokens.special))
     metric = make_metric(model, TARGET, BASELINE)
-    logits = part.run.logits(torch.zeros(1, *part.x.shape)).detach()
     none = np.zeros(0, np.int64)
-    assert ablate(part, metric, float(metric(logits)[0]), [none]).tolist() == [0.0]
+    assert ablate(part, metric, [none]).tolist() == [0.0]
+
+
+def test_no_effect_is_exactly_none(lab):
+    """Above the last residual nothing reaches the last token from another: not even rounding is left of it."""
+    found = lab.rank(IDS, TARGET, BASELINE, position=2)
+    assert len(found)
+    assert not found.ablation.any()
+    assert found.overlap(3) == (0, 0, 0)
 
 
 def test_effects_add_up_where_all_above_is_linear(linear_lab):
@@ -166,9 +173,9 @@ def test_budget_sets_how_many_run_at_once(lab):
     metric = make_metric(model, TARGET, BASELINE)
     one = part.run.bytes_of_one(1)
     assert batch_size(part, metric, 1) == 1
-    assert batch_size(part, metric, one * 7) == 7
-    assert batch_size(part, metric, one * 8 - 1) == 7
-    assert batch_size(part, metric, 2**60) == 1024 // len(IDS)
+    assert batch_size(part, metric, one * 7) == 6  # and the unchanged activation
+    assert batch_size(part, metric, one * 8 - 1) == 6
+    assert batch_size(part, metric, 2**60) == 1024 // len(IDS) - 1
     assert part.run.bytes_of_one(3) - one == 2 * 4 * 4 * model.d_vocab
 
 
@@ -182,12 +189,11 @@ def sizes_of_batches(lab, **more):
 
 
 def test_budget_is_kept_and_pairs_run_in_batches(lab):
-    ranked(lab)  # the model and the hook point have met
     found, one_by_one = sizes_of_batches(lab, memory=1)
-    assert set(one_by_one) == {1}
+    assert set(one_by_one) == {1, 2}  # one change, and the unchanged activation
     _, at_once = sizes_of_batches(lab)
-    assert max(at_once) == min(len(found), 1024 // len(IDS))
-    assert len(at_once) < 6
+    assert max(at_once) == min(len(found) + 1, 1024 // len(IDS))
+    assert len(at_once) < 12
 
 
 def test_whole_passes_give_the_same_numbers(bridge, make_tensors, monkeypatch):
@@ -216,6 +222,8 @@ def test_blocks_above_run_and_the_blocks_below_do_not(lab):
     handles = [
         block.register_forward_hook(lambda *_, n=n: ran.append(n)) for n, block in enumerate([*model.blocks, model])
     ]
+    ranked(lab)  # blocks and hook point are tried out
+    ran.clear()
     ranked(lab)
     for handle in handles:
         handle.remove()

@@ -272,15 +272,18 @@ def test_interrupt_keeps_what_was_computed_and_warns(middle):
 def test_interrupt_inside_a_forward_pass_leaves_no_hook(bridge, make_tensors):
     lab = Lab(bridge)
     lab.add_sae(make_tensors("topk"), hook="blocks.0.hook_mlp_out")
-    lab.rank(IDS, TARGET, max_ablations=0)
-    passes = []
+    passes: list[int] = []
+    armed = False
 
     def interrupt(*_):
         passes.append(1)
-        if len(passes) == 6:
+        if armed and len(passes) == 6:
             raise KeyboardInterrupt
 
     handle = bridge.blocks[1].register_forward_hook(interrupt)
+    lab.rank(IDS, TARGET, max_ablations=0, position=2)
+    passes.clear()
+    armed = True
     with pytest.warns(UserWarning, match="Interrupted after"):
         found = lab.rank(IDS, TARGET, BASELINE, position=2, memory=1)
     handle.remove()

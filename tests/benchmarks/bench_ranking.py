@@ -116,7 +116,7 @@ def ablation(bench: Bench, above: Above, part: Decomposition, metric: Metric) ->
     batch = above.x + delta
 
     def ours() -> np.ndarray:
-        return np.concatenate([ablate(part, metric, clean, pairs[n : n + step]) for n in range(0, ABLATED, step)])
+        return np.concatenate([ablate(part, metric, pairs[n : n + step]) for n in range(0, ABLATED, step)])
 
     @torch.no_grad()
     def naive() -> np.ndarray:
@@ -129,8 +129,13 @@ def ablation(bench: Bench, above: Above, part: Decomposition, metric: Metric) ->
         return [above.logits(some) for some in batch.split(size)]
 
     np.testing.assert_allclose(ours(), naive(), rtol=1e-3, atol=1e-4)
-    candidates = {"ours": ours, "alone": lambda: blocks_in(ABLATED), "batches": lambda: blocks_in(step)}
-    median = alternated(candidates | {"naive": naive}, LONG_ROUNDS)
+    candidates: dict[str, Callable[[], object]] = {
+        "ours": ours,
+        "alone": lambda: blocks_in(ABLATED),
+        "batches": lambda: blocks_in(step),
+        "naive": naive,
+    }
+    median = alternated(candidates, LONG_ROUNDS)
     what = f"ablation of {ABLATED} features"
     ratio = {name: f"{median['ours'] / seconds:.3f}" for name, seconds in median.items()}
     return [

@@ -352,7 +352,7 @@ class TestKernel:
         page.on("request", lambda request: requests.append(request.url[:5]))
         page.goto(view.to_html(tmp_path / "view.html").as_uri())
         page.wait_for_selector(".saew[data-state=silent]")
-        assert "all else needs a kernel" in page.locator(".saew-status").inner_text()
+        assert "all else needs one" in page.locator(".saew-status").inner_text()
         column(page, "ablation").locator(".saew-entry").first.hover()
         assert page.locator(".saew-on").count() == 5
         page.get_by_label("k", exact=True).fill("4")

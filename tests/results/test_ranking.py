@@ -86,7 +86,7 @@ def test_overlap(found):
 
 
 def test_overlap_at_more_than_there_is_says_so(found, partly):
-    assert found.overlap(10) == (5, 5, 5)
+    assert found.overlap(10) == (3, 3, 4)  # one of the five has no effect
     assert partly.overlap(10) == (0, 2, 2)
     assert ranking_of([]).overlap() == (0, 0, 0)
     assert ranking_of([(1, 1, NAN)]).overlap() == (0, 0, 0)
@@ -177,7 +177,7 @@ def test_frame_of_several_saes_and_of_nothing():
 def test_repr_is_one_line_that_says_it_all(found, partly):
     assert repr(found) == (
         f"Ranking({METRIC} = 2.5; method='attribution', scope='position', position 2; "
-        "order='absolute', overlap with ablation: activation 5/5, attribution 5/5; 5 of 5 rows ablated; "
+        "order='absolute', overlap with ablation: activation 3/4, attribution 3/4; 5 of 5 rows ablated; "
         "1 of 3 positions masked)"
     )
     assert "overlap with ablation: activation 0/2, attribution 2/2; 2 of 5 rows ablated, stopped" in repr(partly)

@@ -56,10 +56,21 @@ def test_order_counts():
     assert turned.overlap(1, "signed").activation.mean == 0
 
 
-def test_prompts_with_fewer_than_k_ablated_are_left_out_of_overlaps(batch):
-    short = ranking_of([(1, 1, 1), (2, 2, 2), (3, 3, NAN)])
+def test_prompts_with_fewer_than_k_effects_are_left_out_of_overlaps(batch):
+    short = ranking_of([(1, 1, 1), (2, 2, 2), (3, 3, 0)])
     assert RankingBatch((*batch, short)).overlap(3).activation.n == 4
     assert RankingBatch((*batch, short)).overlap(2).activation.n == 5
+
+
+def test_prompts_ablated_in_part_are_left_out(batch):
+    """What was ablated was chosen by attribution, which would be found to agree with itself."""
+    part = ranking_of([(1, 1, 1), (2, 2, 2), (3, 4, 3), (4, 3, NAN)])
+    for summary in (RankingBatch((*batch, part)).overlap(2), RankingBatch((*batch, part)).correlation().attribution):
+        assert summary[0].n == 4
+    assert RankingBatch((part,)).overlap(2).activation.n == 0
+
+
+def test_more_than_there_is(batch):
     none = batch.overlap(10)
     assert (none.activation.n, none.k) == (0, 10)
     assert math.isnan(none.difference.mean)

@@ -62,6 +62,7 @@ export function makeCombobox({ name, none, onAsk, onPick }) {
     const rest = text ? completed.filter((item) => fits(item) && !first.some(([value]) => value === item[0])) : [];
     /** @type {Item[]} */
     const nothing = text ? [] : [["", none]];
+    const chosen = items[active]?.[0];
     items = [...nothing, ...first, ...rest].slice(0, LISTED);
     list.replaceChildren(
       ...items.map(([value, token, probability], i) =>
@@ -75,7 +76,8 @@ export function makeCombobox({ name, none, onAsk, onPick }) {
     );
     list.hidden = !items.length;
     set(input, "aria-expanded", !list.hidden);
-    active = -1;
+    active = items.findIndex(([value]) => value === chosen);
+    if (active >= 0) activate(active);
   };
   const list = h("ul.options.box@listbox", {
     id,
@@ -103,6 +105,7 @@ export function makeCombobox({ name, none, onAsk, onPick }) {
     blur: revert,
     input() {
       typed = true;
+      active = -1;
       const at = input.selectionStart;
       input.value = input.value.replaceAll(" ", "·");
       input.setSelectionRange(at, at);

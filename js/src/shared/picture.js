@@ -47,7 +47,7 @@ export function picture(ranking, signed, k, feature) {
     tops,
     below,
     shown,
-    overlap: overlap(orders, known, k),
+    overlap: overlap(orders, ranking.ablation, k),
     r: [pearson(ranking, "activation"), pearson(ranking, "attribution")],
   };
 }

@@ -30,14 +30,14 @@ export function ranksOf(order) {
 }
 
 /**
- * How many of the first k by activation, and by attribution, are among the first k by ablation.
+ * How many of the first k by activation, and by attribution, are among the first k by ablation that have an effect.
  * @param {Int32Array[]} orders in the order of KEYS
- * @param {number} known rows whose ablation is known
+ * @param {Float64Array} effect of ablation, 0 where it is not known
  * @param {number} k
  */
-export function overlap(orders, known, k) {
-  const n = Math.min(k, known);
-  const matters = new Set(orders[2].subarray(0, n));
+export function overlap(orders, effect, k) {
+  const matters = new Set(orders[2].filter((row) => effect[row]).subarray(0, k));
+  const n = matters.size;
   const [activation, attribution] = orders.map(
     (order) => order.subarray(0, n).filter((row) => matters.has(row)).length,
   );

@@ -128,7 +128,7 @@ export function makeScatter({ onFollow, onChoose }) {
       set(picture, "aria-label", `Attribution against ablation of ${rows.length} rows, Pearson r ${text}`);
       line.replaceChildren(
         h("b", `Pearson r = ${text}`),
-        ` over ${rows.length} ${rows.length < ranking.n ? `of ${ranking.n} ` : ""}rows. A dot is a row, large where a column shows it; ◆ the SAE's error; on the dashed line both agree.`,
+        ` over ${rows.length} ${rows.length < ranking.n ? `of ${ranking.n} ` : ""}rows. A dot is a row, large if a column shows it; ◆ the SAE's error; on the dashed line both agree.`,
       );
       this.follow(-1);
     },
