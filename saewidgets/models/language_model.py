@@ -17,7 +17,7 @@ from saewidgets.models.continuation import Continuation
 from saewidgets.models.decoding import Decoder, cache_agrees
 from saewidgets.models.hooks import HookPoints, did_not_fire, hooks_around_blocks, read_points
 from saewidgets.models.sites import Site, find_site
-from saewidgets.models.steered import Change, Steered
+from saewidgets.models.steered import Change, Steered, in_steered_context
 from saewidgets.models.tokenize import id_tokens, text_tokens
 from saewidgets.models.tokens import Vocabulary
 from saewidgets.results import Tokens
@@ -225,6 +225,8 @@ class LanguageModel:
         self._warn_dropout()
         ids = torch.from_numpy(tokens.ids)[None].to(self.device)
         site = self.site(hook)
+        if in_steered_context():  # edits follow a pass from its token ids on
+            return Continuation(self.model, site, ids, blocks_above_only=False)
         known = hook, self.model.training, hooks_around_blocks(self.model)  # dropout makes no two passes agree
         run = Continuation(self.model, site, ids, self._above_only.get(known))
         self._above_only[known] = run.blocks_above_only

@@ -33,6 +33,11 @@ def _is_steering(lease: object) -> bool:
     return isinstance(lease, Lease) and lease.on and lease in _active.get()
 
 
+def in_steered_context() -> bool:
+    """Whether forward passes made here are steered."""
+    return any(map(_is_steering, _active.get()))
+
+
 class Pass(NamedTuple):
     """One forward pass, as far as an edit needs to know it.
 
