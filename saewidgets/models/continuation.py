@@ -179,13 +179,19 @@ class Continuation:
         cap = float(getattr(model.cfg, "output_logits_soft_cap", None) or 0)
         return cap * torch.tanh(logits / cap) if cap > 0 else logits
 
-    def _whole(self, change: Tensor) -> Tensor:
+    def _whole(self, ids: Tensor, change: Tensor) -> Tensor:
         """What the final norm is given [batch, pos, d_model], from a whole forward pass."""
-        self._hidden.pop(len(self._blocks), None)
-        before = [(self._model.ln_final, self._keep_final)]
-        with suppress(AllRead), attached(before, [(self._site.edit, self._add(change))]):  # pyright: ignore[reportArgumentType]
-            self._model(self._ids.expand(len(change), -1), return_type=None)
-        return self._hidden.pop(len(self._blocks))
+        given: list[Tensor] = []
+
+        def keep(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            del kwargs
+            given.append(args[0])
+            raise AllRead
+
+        model: Any = self._model
+        with suppress(AllRead), attached([(model.ln_final, keep)], [(self._site.edit, self._add(change))]):
+            model(ids.expand(len(change), -1), return_type=None)
+        return given[0]
 
     def _add(self, change: Tensor) -> Any:
         def edit(point: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
@@ -204,18 +210,14 @@ class Continuation:
         generator = torch.Generator().manual_seed(0)
         change = torch.randn(2, self.n_pos, self.x[0].numel(), generator=generator).to(self.x.device)
         change *= _CHECK_SIZE * self.x.float().std() * torch.tensor([0.0, 1.0], device=change.device)[:, None, None]
-        kept, ids = dict(self._hidden), self._ids
+        first = self._ids[:, :1]
         try:
-            self._ids = ids[:, :1]
-            tail = self._to_logits(self._whole(change[:1, :1] * 0))
-            same = _close(tail, self._model(self._ids))
-            self._ids, self._hidden = ids, dict(kept)
+            tail = self._to_logits(self._whole(first, change[:1, :1] * 0))
+            same = _close(tail, self._model(first))
             above = self._above(change)
-            return same and _close(above, self._whole(change))
+            return same and _close(above, self._whole(self._ids, change))
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError):
             return False  # these parts cannot be run by themselves
-        finally:
-            self._ids, self._hidden = ids, kept
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
