@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saewidgets.models import LanguageModel
+from saewidgets.models.batches import batches_of, padded
 from saewidgets.results import Activations, Tokens
 from saewidgets.saes import SAE
 
-_BATCH_TOKENS = 4096
 _DENSE_NUMBERS = 2**24
 
 
@@ -41,7 +40,7 @@ def activations(
         NonFiniteError: An activation of the model is NaN or infinite.
     """
     results: dict[int, Activations] = {}
-    for batch in _batches(prompts):
+    for batch in batches_of(prompts):
         tokens = [prompts[n] for n in batch]
         masked = [t.special if mask_special else np.zeros(len(t), bool) for t in tokens]
         rows = _sparse_rows(model, sae, tokens, masked)
@@ -78,25 +77,9 @@ class _Csr(NamedTuple):
     n_nonfinite: int
 
 
-def _batches(prompts: Sequence[Tokens]) -> Iterator[list[int]]:
-    """Numbers of the prompts that run together: of like length, and at most ``_BATCH_TOKENS`` with their pads."""
-    batch: list[int] = []
-    for n in sorted(range(len(prompts)), key=lambda n: len(prompts[n])):
-        if batch and (len(batch) + 1) * len(prompts[n]) > _BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(n)
-    if batch:
-        yield batch
-
-
 def _sparse_rows(model: LanguageModel, sae: SAE, tokens: Sequence[Tokens], masked: Sequence[np.ndarray]) -> _Rows:
     """The rows of all tokens of a batch that are not masked, one prompt after the other."""
-    ids = torch.zeros(len(tokens), max(map(len, tokens)), dtype=torch.long)
-    wanted = torch.zeros(ids.shape, dtype=torch.bool)
-    for n, (token, mask) in enumerate(zip(tokens, masked, strict=True)):
-        ids[n, : len(token)] = torch.from_numpy(token.ids)
-        wanted[n, : len(token)] = torch.from_numpy(~mask)
+    ids, wanted = padded(tokens, [~mask for mask in masked])
     x = _wanted_rows(model.read(ids, [sae.hook])[sae.hook], wanted)
     model.check_finite(x, sae.hook)
     step = max(1, _DENSE_NUMBERS // sae.d_sae)

@@ -13,10 +13,10 @@ import torch
 
 from saewidgets.errors import EditError, SaewidgetsError
 from saewidgets.models import LanguageModel
+from saewidgets.models.batches import batches_of, padded
 from saewidgets.results import Tokens
 
 Position = int | Literal["mean"]
-_BATCH_TOKENS = 4096
 
 
 def read_texts(
@@ -66,7 +66,7 @@ def read_texts(
             stacklevel=3,
         )
     result = np.zeros((len(prompts), math.prod(model.hook_shape(hook))))
-    for batch in _batches(prompts):
+    for batch in batches_of(prompts):
         result[batch] = _means(model, hook, [prompts[n] for n in batch], [chosen[n] for n in batch])
     return result
 
@@ -119,25 +119,9 @@ def _chosen(tokens: Tokens, position: Any, mask_special: bool, which: str) -> np
     return np.arange(len(tokens)) == at
 
 
-def _batches(prompts: Sequence[Tokens]) -> Iterator[list[int]]:
-    """Numbers of the texts that run together: of like length, and at most ``_BATCH_TOKENS`` with their pads."""
-    batch: list[int] = []
-    for n in sorted(range(len(prompts)), key=lambda n: len(prompts[n])):
-        if batch and (len(batch) + 1) * len(prompts[n]) > _BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(n)
-    if batch:
-        yield batch
-
-
 def _means(model: LanguageModel, hook: str, prompts: Sequence[Tokens], chosen: Sequence[np.ndarray]) -> np.ndarray:
     """The mean over the chosen tokens of each text of a batch, float64 [text, d]."""
-    ids = torch.zeros(len(prompts), max(map(len, prompts)), dtype=torch.long)
-    wanted = torch.zeros(ids.shape, dtype=torch.bool)
-    for n, (tokens, mask) in enumerate(zip(prompts, chosen, strict=True)):
-        ids[n, : len(tokens)] = torch.from_numpy(tokens.ids)
-        wanted[n, : len(tokens)] = torch.from_numpy(mask)
+    ids, wanted = padded(prompts, chosen)
     x = model.read(ids, [hook])[hook]
     if x.shape[:2] != ids.shape or tuple(x.shape[2:]) != model.hook_shape(hook):
         raise EditError(

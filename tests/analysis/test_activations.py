@@ -9,7 +9,7 @@ import torch
 from saewidgets.analysis import activations as module
 from saewidgets.analysis.activations import activations
 from saewidgets.errors import HookPointError, NonFiniteError
-from saewidgets.models import LanguageModel
+from saewidgets.models import LanguageModel, batches
 from saewidgets.saes import load_sae
 
 HOOK = "blocks.1.hook_resid_post"
@@ -94,7 +94,7 @@ def test_chunks_change_nothing(model, make_tensors, monkeypatch):
     sae = load_sae(make_tensors(), HOOK)
     tokens = [model.tokenize(prompt) for prompt in PROMPTS]
     whole = activations(model, sae, tokens)
-    monkeypatch.setattr(module, "_BATCH_TOKENS", 40)
+    monkeypatch.setattr(batches, "BATCH_TOKENS", 40)
     monkeypatch.setattr(module, "_DENSE_NUMBERS", 3 * sae.d_sae)
     largest, runs = [], []
     encode, read = type(sae).encode, LanguageModel.read

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from saewidgets.errors import EditError, FeatureIndexError, HookPointError, MismatchError, PromptError
-from saewidgets.models import LanguageModel
+from saewidgets.models import LanguageModel, batches
 from saewidgets.results import SteeringVector
 from saewidgets.saes import load_sae
-from saewidgets.steering import reading, vectors
+from saewidgets.steering import vectors
 from saewidgets.steering.reading import read_texts
 from saewidgets.steering.vectors import nearest_features, steering_vector, vector_from_activations
 
@@ -61,9 +61,9 @@ def test_reads_what_each_text_gives_alone(any_model, hook, position):
 
 def test_batches_do_not_change_what_is_read(model, monkeypatch):
     whole = read_texts(model, POSITIVE, HOOK)
-    monkeypatch.setattr(reading, "_BATCH_TOKENS", 12)
+    monkeypatch.setattr(batches, "BATCH_TOKENS", 12)
     assert read_texts(model, POSITIVE, HOOK) == pytest.approx(whole, abs=1e-5)
-    assert len(list(reading._batches([model.tokenize(text) for text in POSITIVE]))) > 2
+    assert len(list(batches.batches_of([model.tokenize(text) for text in POSITIVE]))) > 2
 
 
 def test_token_ids_are_read_as_they_are(model):
