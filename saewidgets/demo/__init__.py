@@ -27,6 +27,9 @@ ASSETS = Path(__file__).parent / "assets"
 DEFAULT_SAE = "mid-topk-2048"
 """The SAE that is meant where none is named."""
 
+NEUTRAL_SEED = 12
+"""Of the documents on which side effects are measured."""
+
 
 class DemoModule(ModuleType):
     """This module; calling it gives the bundled lab."""
@@ -63,7 +66,15 @@ def _lab() -> Lab:
     lab = Lab(_model_folder, name="demo")
     for folder in sorted(folders, key=lambda folder: folder.name != DEFAULT_SAE):
         lab._hold(folder.name, load_sae(folder), "demo")
+    lab._neutral_texts = _neutral_texts
     return lab
+
+
+def _neutral_texts() -> list[str]:
+    """Documents of the bundled world, of all its kinds."""
+    from saewidgets.demo import world
+
+    return [document.text for document in world.sample(NEUTRAL_SEED, 12)]
 
 
 def _model_folder() -> Path:

@@ -8,21 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from saewidgets.analysis.activations import activations
-from saewidgets.errors import EditError, MismatchError, UnknownNameError
-from saewidgets.lab.holdings import Holdings
-from saewidgets.models import LanguageModel, Steered
+from saewidgets.errors import EditError, MismatchError
+from saewidgets.lab.vectors import Vectors
+from saewidgets.models import Steered
 from saewidgets.results import FeatureId, Generation, NextToken, SteeringVector, Tokens
 from saewidgets.results.steering_vector import Number
 from saewidgets.steering.edits import Edit
-from saewidgets.steering.generation import NewToken, Sampling, generate, next_token
+from saewidgets.steering.generation import NewToken, Sampling, Writing, next_token
 from saewidgets.steering.plan import Plan, Text
 from saewidgets.steering.serialize import WITH_VALUE
-from saewidgets.steering.vectors import NearFeature, nearest_features, steering_vector
 from saewidgets.steering.where import WhileActive
 
 
-class Steering(Holdings):
+class Steering(Vectors):
     """The part of a :class:`saewidgets.Lab` that steers."""
 
     def steering(self, edits: Edit | Sequence[Edit], model: str | None = None) -> Steered:
@@ -45,7 +43,7 @@ class Steering(Holdings):
             >>> with lab.steering(sw.steering.set("mid/7", 4)):  # doctest: +SKIP
             ...     logits = model(tokens)
         """
-        plan = self._plan(edits, model)
+        plan = self.plan(edits, model)
         return plan.model.steered(plan.changes(Text(plan.model.special_ids)))
 
     def next_token(
@@ -65,7 +63,7 @@ class Steering(Holdings):
         Example:
             >>> lab.next_token("The capital of France is", sw.steering.ablate("mid/7")).kl  # doctest: +SKIP
         """
-        plan = self._plan(edits, model)
+        plan = self.plan(edits, model)
         return next_token(plan.model, self._prompt(plan, prompt), plan, _whole("k", k, 1))
 
     def generate(
@@ -105,11 +103,36 @@ class Steering(Holdings):
         Example:
             >>> lab.generate("I walked to the", sw.steering.set("mid/7", 4)).text  # doctest: +SKIP
         """
-        plan = self._plan(edits, model)
-        (result,) = self._generate(
-            plan, prompt, 1, max_new_tokens, temperature, seed, on_token, top_p, stop, use_cache, measure
-        )
-        return result
+        drawn = self._sampling(temperature, top_p, seed)
+        writing = self._writing(self.plan(edits, model), prompt, 1, max_new_tokens, drawn, stop, measure, use_cache)
+        return writing.run(on_token)[0]
+
+    def samples(
+        self, prompt: Any, edits: Edit | Sequence[Edit] = (), n: int = 4, max_new_tokens: int = 32,
+        temperature: Number = 1.0, seed: int = 0, on_token: Callable[[NewToken], object] | None = None, *,
+        top_p: Number = 1.0, stop: str | Sequence[str] = (), measure: bool = True, model: str | None = None,
+    ) -> tuple[Generation, ...]:  # fmt: skip
+        """Several texts, written as one batch; text r is the one that :meth:`generate` writes with ``seed + r``.
+
+        Args:
+            prompt: Text, or token ids [pos].
+            edits: The edits.
+            n: How many texts.
+            max_new_tokens: As for :meth:`generate`, like all that follow.
+            temperature: With 0 all texts are the same.
+            seed: Of the first text.
+            on_token: Called with each new token of each text; ``row`` says of which.
+            top_p: Draw only among the likeliest tokens.
+            stop: A text ends once it holds this.
+            measure: Whether the unedited model reads the texts at the end.
+            model: As for :meth:`steering`.
+
+        Example:
+            >>> [one.text for one in lab.samples("I walked to the", n=3)]  # doctest: +SKIP
+        """
+        drawn = self._sampling(temperature, top_p, seed)._replace(apart=True)
+        rows = _whole("n", n, 1)
+        return self._writing(self.plan(edits, model), prompt, rows, max_new_tokens, drawn, stop, measure).run(on_token)
 
     def sweep(
         self,
@@ -124,13 +147,14 @@ class Steering(Holdings):
         top_p: Number = 1.0,
         stop: str | Sequence[str] = (),
         measure: bool = True,
+        which: int = -1,
         model: str | None = None,
     ) -> tuple[Generation, ...]:
         """The same text at several strengths, written as one batch.
 
         Args:
             prompt: Text, or token ids [pos].
-            edits: The edits; the last of them takes each of ``values`` in place of its own.
+            edits: The edits; one of them takes each of ``values`` in place of its own.
             values: The strengths.
             max_new_tokens: As for :meth:`generate`, like all that follow.
             temperature: 0: the likeliest token each time.
@@ -139,6 +163,7 @@ class Steering(Holdings):
             top_p: Draw only among the likeliest tokens.
             stop: A text ends once it holds this.
             measure: Whether the unedited model reads the texts at the end.
+            which: Number of the edit that takes the values; by default the last.
             model: As for :meth:`steering`.
 
         Returns:
@@ -147,86 +172,79 @@ class Steering(Holdings):
         Example:
             >>> lab.sweep("I walked to the", sw.steering.set("mid/7", 1), [-4, 0, 4])  # doctest: +SKIP
         """
-        listed = [float(value) for value in values]
-        if not listed or not np.isfinite(listed).all():
-            raise EditError("These are no strengths.", got=repr(list(values))[:80], expected="finite numbers")
-        plan = self._plan(edits, model, listed)
-        if not plan.ready:
-            raise EditError("There is nothing to sweep.", got="no edits", expected="at least one edit")
-        if plan.ready[-1].edit.operation not in WITH_VALUE:
-            raise EditError(
-                "This edit has no strength to sweep.", got=plan.ready[-1].edit.operation,
-                expected=f"{', '.join(WITH_VALUE)} as the last edit",
-            )  # fmt: skip
-        return self._generate(
-            plan, prompt, len(listed), max_new_tokens, temperature, seed, on_token, top_p, stop, True, measure
-        )
+        plan = self._swept(edits, model, values, which)
+        drawn = self._sampling(temperature, top_p, seed)
+        return self._writing(plan, prompt, len(values), max_new_tokens, drawn, stop, measure).run(on_token)
 
-    def steering_vector(
-        self, positive: Sequence[Any] = (), negative: Sequence[Any] = (), hook: str | None = None, *,
-        method: Any = "difference_in_means", feature: Any = None, model: str | None = None, **options: Any,
-    ) -> SteeringVector:  # fmt: skip
-        """A direction to steer along, from texts or from an SAE's feature.
+    def writing(
+        self, prompt: Any, edits: Edit | Sequence[Edit] = (), rows: int = 1, max_new_tokens: int = 32,
+        temperature: Number = 0.0, seed: int = 0, *, values: Sequence[float | int] | None = None, which: int = -1,
+        top_p: Number = 1.0, stop: str | Sequence[str] = (), measure: bool = True, model: str | None = None,
+    ) -> Writing:  # fmt: skip
+        """What :meth:`generate`, :meth:`samples` and :meth:`sweep` run, to be run token by token.
 
         Args:
-            positive: Texts that it is to point to.
-            negative: Texts of the other side.
-            hook: Hook point; by default that of the default SAE.
-            method: "difference_in_means", "mean_centred", "probe", "pca", "random" or "sae_feature".
-            feature: For "sae_feature" the feature.
-            model: Name of the model; by default that of the feature, else of the default SAE.
-            options: ``position``, ``length``, ``regularisation``, ``seed``, ...; see
-                :func:`saewidgets.steering.vectors.steering_vector`.
-
-        Raises:
-            EditError: No texts, texts that do not differ, or options that do not go together.
-            HookPointError: There is no such hook point.
+            prompt: Text, or token ids [pos].
+            edits: The edits.
+            rows: How many texts are sampled; there are as many as ``values`` where these are given.
+            max_new_tokens: As for :meth:`generate`, like all that are not named here.
+            temperature: 0: the likeliest token each time.
+            seed: Of the first text.
+            values: As for :meth:`sweep`, with ``which``.
+            which: Number of the edit that takes the values.
+            top_p: Draw only among the likeliest tokens.
+            stop: A text ends once it holds this.
+            measure: Whether the unedited model reads the texts at the end.
+            model: As for :meth:`steering`.
 
         Example:
-            >>> lab.steering_vector(["I love it."] * 32, ["I hate it."] * 32)  # doctest: +SKIP
+            >>> writing = lab.writing("I walked to the")  # doctest: +SKIP
+            >>> writing.step()[0].text  # doctest: +SKIP
         """
-        if feature is not None:
-            found = self.feature_id(feature)
-            options |= {"sae": self.saes[found.sae], "feature": found.index}
-            read = self.model_of(found.sae)
+        drawn = self._sampling(temperature, top_p, seed)
+        if values is not None:
+            plan, rows = self._swept(edits, model, values, which), len(values)
         else:
-            read = self._model(model) if model is not None else self._first_model()
-            hook = hook or (self.saes[self.default_sae].hook if self.saes else None)
-        return steering_vector(read, positive, negative, hook, method=method, **options)
+            plan, rows, drawn = self.plan(edits, model), _whole("rows", rows, 1), drawn._replace(apart=True)
+        return self._writing(plan, prompt, rows, max_new_tokens, drawn, stop, measure)
 
-    def nearest_features(self, vector: SteeringVector, sae: str | None = None, k: int = 10) -> tuple[NearFeature, ...]:
-        """The features whose directions have the largest cosine with a vector, by magnitude.
-
-        Raises:
-            MismatchError: The SAE reads another hook point, or has another width.
-        """
-        return tuple(nearest_features(vector, self.saes[self.sae_name(sae)], k))
-
-    def measure_maxima(self, texts: Sequence[Any], sae: str | None = None) -> None:
-        """Take the reference maximum of each feature, the unit of strengths, from texts.
+    def plan(self, edits: Edit | Sequence[Edit], model: str | None = None) -> Plan:
+        """The edits, checked and made ready; ``plan.formulas`` and ``plan.strengths`` say what they will do.
 
         Args:
-            texts: Texts, or lists of token ids; special tokens are left out.
-            sae: Name of the SAE; by default the first added.
+            edits: The edits.
+            model: As for :meth:`steering`.
 
         Raises:
-            EditError: No texts.
+            EditError: A strength in multiples of a maximum that is not known.
+            MismatchError: A vector of another width, or edits of several models.
+            UnknownNameError: There is no such SAE or model.
+
+        Example:
+            >>> lab.plan(sw.steering.set("mid/7", 4)).strengths[0].absolute  # doctest: +SKIP
         """
-        name = self.sae_name(sae)
-        held, model = self.saes[name], self.model_of(name)
-        tokens = [model.tokenize(text, held.prepend_bos) for text in texts]
-        if not tokens:
-            raise EditError("There are no texts to measure on.", got="none", expected="at least one text")
-        largest = np.zeros(held.d_sae, np.float32)
-        for found in activations(model, held, tokens, sae_name=name):
-            np.maximum.at(largest, found.indices, found.values)
-        held.reference_max = largest
-        held.n_reference_tokens = sum(int((~each.special).sum()) for each in tokens)
-        held.reference_sample = f"{len(tokens)} texts given"
+        return self._plan(edits, model)
 
     # ---- what the questions above share --------------------------------------------------------------------------
 
-    def _plan(self, edits: Any, model: str | None, values: Sequence[float] | None = None) -> Plan:
+    def _swept(self, edits: Any, model: str | None, values: Sequence[float | int], which: int) -> Plan:
+        """The edits with a value for each row of a batch."""
+        listed = [float(value) for value in values]
+        if not listed or not np.isfinite(listed).all():
+            raise EditError("These are no strengths.", got=repr(list(values))[:80], expected="finite numbers")
+        n_edits = 1 if isinstance(edits, Edit) else len(list(edits))
+        if not -n_edits <= which < n_edits:
+            got, expected = (which, f"a number of an edit, below {n_edits}") if n_edits else ("no edits", "an edit")
+            raise EditError("There is nothing to sweep.", got=got, expected=expected)
+        plan = self._plan(edits, model, listed, which)
+        if plan.ready[which].edit.operation not in WITH_VALUE:
+            raise EditError(
+                "This edit has no strength to sweep.", got=plan.ready[which].edit.operation,
+                expected=", ".join(WITH_VALUE),
+            )  # fmt: skip
+        return plan
+
+    def _plan(self, edits: Any, model: str | None, values: Sequence[float] | None = None, which: int = -1) -> Plan:
         listed = [edits] if isinstance(edits, Edit) else list(edits)
         for edit in listed:
             if not isinstance(edit, Edit):
@@ -242,7 +260,7 @@ class Steering(Holdings):
             chosen = self._model(model)
         else:
             chosen = self.models[next(iter(read))] if read else self._first_model()
-        return Plan(chosen, self.saes, ready, self.default_sae if self.saes else None, values)
+        return Plan(chosen, self.saes, ready, self.default_sae if self.saes else None, values, which)
 
     def _named(self, edit: Edit) -> Edit:
         """The edit with its feature checked and named in full."""
@@ -252,39 +270,28 @@ class Steering(Holdings):
         target = edit.target if isinstance(edit.target, SteeringVector) else self.feature_id(edit.target)
         return replace(edit, target=target, where=where)
 
-    def _model(self, name: str) -> LanguageModel:
-        if name not in self.models:
-            raise UnknownNameError(
-                "The lab has no model of that name.", got=repr(name), expected=", ".join(map(repr, self.models))
-            )
-        return self.models[name]
-
-    def _first_model(self) -> LanguageModel:
-        return self.model_of() if self.saes else next(iter(self.models.values()))
-
     def _prompt(self, plan: Plan, prompt: Any) -> Tokens:
         featured = [ready.sae.prepend_bos for ready in plan.ready if ready.sae is not None]
         return plan.model.tokenize(prompt, featured[0] if featured else None)
 
-    def _generate(
-        self, plan: Plan, prompt: Any, rows: int, max_new_tokens: Any, temperature: Any, seed: Any, on_token: Any,
-        top_p: Any, stop: Any, use_cache: bool, measure: bool,
-    ) -> tuple[Generation, ...]:  # fmt: skip
+    def _sampling(self, temperature: Any, top_p: Any, seed: Any) -> Sampling:
         if not 0 <= float(temperature) < np.inf or not 0 < float(top_p) <= 1:
             raise EditError(
                 "Tokens cannot be drawn like that.", got=f"temperature={temperature}, top_p={top_p}",
                 expected="temperature >= 0, top_p above 0 and at most 1",
             )  # fmt: skip
+        return Sampling(float(temperature), float(top_p), _whole("seed", seed, 0))
+
+    def _writing(
+        self, plan: Plan, prompt: Any, rows: int, max_new_tokens: Any, sampling: Sampling, stop: Any, measure: bool,
+        use_cache: bool = True,
+    ) -> Writing:  # fmt: skip
         stops = (stop,) if isinstance(stop, str) and stop else tuple(stop)
         if not all(isinstance(each, str) and each for each in stops):
             raise EditError("A text cannot end there.", got=repr(stop)[:80], expected="texts of at least one character")
-        return generate(
-            plan.model, self._prompt(plan, prompt), plan, rows=rows,
-            max_new_tokens=_whole("max_new_tokens", max_new_tokens, 0),
-            sampling=Sampling(float(temperature), float(top_p), _whole("seed", seed, 0)),
-            stop=stops, on_token=on_token, use_cache=use_cache,
-            measure=measure,
-        )  # fmt: skip
+        most = _whole("max_new_tokens", max_new_tokens, 0)
+        tokens = self._prompt(plan, prompt)
+        return Writing(plan.model, tokens, plan, rows, most, sampling, stops, use_cache, measure)
 
 
 def _whole(name: str, value: Any, least: int) -> int:

@@ -2,7 +2,7 @@
 
 from saewidgets.results.activations import Activations, ActivationsBatch, FeatureActivity, FeatureValue
 from saewidgets.results.feature_id import FeatureId
-from saewidgets.results.generation import Generation, NextToken, NextTokenRow
+from saewidgets.results.generation import Generation, NextToken, NextTokenRow, Reach, Strength
 from saewidgets.results.memory import Memory, MemoryItem
 from saewidgets.results.ranking import (
     Coefficient,
@@ -24,7 +24,9 @@ from saewidgets.results.ranking_batch import (
     OverlapSummary,
     RankingBatch,
 )
+from saewidgets.results.side_effect import SideEffect
 from saewidgets.results.statistics import Estimate
+from saewidgets.results.steering_comparison import SteeringComparison
 from saewidgets.results.steering_vector import SteeringVector
 from saewidgets.results.tokens import Tokens
 
@@ -55,7 +57,11 @@ __all__ = [
     "RankedFeature",
     "Ranking",
     "RankingBatch",
+    "Reach",
     "Scope",
+    "SideEffect",
+    "SteeringComparison",
     "SteeringVector",
+    "Strength",
     "Tokens",
 ]

@@ -24,6 +24,34 @@ class NextTokenRow(NamedTuple):
     edited: float
 
 
+class Reach(NamedTuple):
+    """How far an edit reached: how many tokens it moved, of those at which it looked."""
+
+    moved: int
+    of: int
+
+
+class Strength(NamedTuple):
+    """What the number of an edit stands for.
+
+    Attributes:
+        value: alpha, v or gamma; 0 where the formula has none.
+        maximum: m, or the vector's length; None where the formula does not use it.
+        absolute: value times maximum, in the SAE's units for a feature, in the model's for a vector.
+        source: Where m comes from, in words.
+    """
+
+    value: float
+    maximum: float | None
+    absolute: float | None
+    source: str
+
+    def __str__(self) -> str:
+        if self.maximum is None:
+            return ""
+        return f"{self.value:g} m = {self.absolute:.4g}, m = {self.maximum:.4g} ({self.source})"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class NextToken(Snapshot):
     """The distribution of the next token, without and with edits.
@@ -38,6 +66,8 @@ class NextToken(Snapshot):
         edits: The edits as formulas.
         steered: True where an edit moved the activation, bool [pos].
         model: Name of the model in the lab.
+        reach: For each edit how many tokens of the prompt it moved, of those that its ``where`` admits; a condition on
+            a feature is not part of that ``where``.
     """
 
     prompt_tokens: Tokens
@@ -49,6 +79,7 @@ class NextToken(Snapshot):
     edits: tuple[str, ...]
     steered: np.ndarray
     model: str
+    reach: tuple[Reach, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -85,6 +116,7 @@ class Generation(Snapshot):
         stopped: Why it ended: "length", "stop" (a stop string), "eos" or "cancelled".
         temperature: 0 for the likeliest token.
         seed: Of the random draws.
+        reach: For each edit how many tokens it moved, of those of prompt and continuation that its ``where`` admits.
     """
 
     prompt_tokens: Tokens
@@ -98,6 +130,7 @@ class Generation(Snapshot):
     stopped: str = "length"
     temperature: float = 0.0
     seed: int = 0
+    reach: tuple[Reach, ...] = ()
 
     def __len__(self) -> int:
         return len(self.new_tokens)
@@ -118,6 +151,11 @@ class Generation(Snapshot):
         ids = self.new_tokens.ids.tolist()
         runs = [tuple(ids[n : n + 3]) for n in range(len(ids) - 2)]
         return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+    @property
+    def mean_kl(self) -> float:
+        """KL(base || edited) in nats, mean over the new tokens; NaN where there are none or it was not measured."""
+        return float(self.kl.mean()) if len(self) else float("nan")
 
     def __repr__(self) -> str:
         edits = "; ".join(self.edits) or "no edits"

@@ -16,10 +16,12 @@ from saewidgets.errors import EditError, MismatchError
 from saewidgets.models import LanguageModel
 from saewidgets.models.sites import Site
 from saewidgets.models.steered import Change, Pass
-from saewidgets.results import FeatureId, SteeringVector
+from saewidgets.results import FeatureId, SteeringVector, Strength
 from saewidgets.saes import SAE
 from saewidgets.steering.edits import Edit
 from saewidgets.steering.where import WhileActive
+
+IN_MAXIMA = ("add", "set", "set_if_active")
 
 
 @dataclass
@@ -31,12 +33,15 @@ class Text:
         special_ids: Token ids that are left alone unless their positions are named.
         active: Where features fire that edits depend on, in the pass that is under way [batch, pos].
         steered: Called with the mask [batch, pos] of what was moved in each pass, and its first position.
+        reached: Called for each edit with its number, the masks [batch, pos] of what it moved and of where it looked,
+            and the first position.
     """
 
     special_ids: Tensor
     n_prompt: int | None = None
     active: dict[tuple[str, int, float], Tensor] = field(default_factory=dict)
     steered: Callable[[Tensor, int], None] | None = None
+    reached: Callable[[int, Tensor, Tensor, int], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class ReadyEdit:
     """One edit with its tensors.
 
     Attributes:
+        number: Its place in the list.
         edit: What was asked for.
         site: Where.
         sae: SAE of the feature; None for a vector.
@@ -53,6 +59,7 @@ class ReadyEdit:
         value: alpha, v or gamma, one for all rows of a batch or one for each [1 or batch].
     """
 
+    number: int
     edit: Edit
     site: Site
     sae: SAE | None
@@ -123,7 +130,8 @@ class Plan:
         edits: The edits.
         default_sae: SAE of a bare feature number.
         maximum_of: Gives the reference maximum of a feature.
-        values: One number for each row of a batch, in place of the value of the last edit; None: no batch.
+        values: One number for each row of a batch, in place of the value of one edit; None: no batch.
+        which: Number of that edit.
 
     Raises:
         EditError: A strength in multiples of a maximum that is not known, or a position that is not there.
@@ -133,11 +141,11 @@ class Plan:
 
     def __init__(
         self, model: LanguageModel, saes: Mapping[str, SAE], edits: Sequence[Edit], default_sae: str | None,
-        values: Sequence[float] | None = None,
+        values: Sequence[float] | None = None, which: int = -1,
     ) -> None:  # fmt: skip
         self.model, self.saes, self.default_sae = model, saes, default_sae
-        each = [None] * (len(edits) - 1) + [values]
-        self.ready = [self._ready(edit, value) for edit, value in zip(edits, each, strict=True)] if edits else []
+        swept = range(len(edits))[which] if edits else None
+        self.ready = [self._ready(n, edit, values if n == swept else None) for n, edit in enumerate(edits)]
 
     @property
     def formulas(self) -> tuple[str, ...]:
@@ -148,6 +156,26 @@ class Plan:
         """Each edit in words, with the value of one row of a batch."""
         rows = [(ready.edit, ready.value[row if len(ready.value) > 1 else 0]) for ready in self.ready]
         return tuple(f"{edit.name}: {replace(edit, value=float(value)).formula}" for edit, value in rows)
+
+    @property
+    def strengths(self) -> tuple[Strength, ...]:
+        """What the number of each edit stands for, and where its unit comes from."""
+        return tuple(self._strength(ready) for ready in self.ready)
+
+    def _strength(self, ready: ReadyEdit) -> Strength:
+        value, operation = float(ready.value[0]), ready.edit.operation
+        if operation not in IN_MAXIMA:
+            return Strength(value, None, None, "")
+        if ready.sae is None:
+            length = float(ready.direction.norm())
+            return Strength(value, length, value * length, "length of the vector")
+        if ready.edit.maximum is not None:
+            source = "given"
+        else:
+            sample, n = ready.sae.reference_sample, ready.sae.n_reference_tokens
+            tokens = "its reference tokens" if n is None else f"{n:,} tokens"
+            source = f"largest activation on {tokens}" + (f" of {sample}" if sample else "")
+        return Strength(value, ready.maximum, value * ready.maximum, source)
 
     def changes(self, text: Text) -> list[tuple[Site, Change]]:
         """What the model's hook points are given, in the order of the edits."""
@@ -172,50 +200,60 @@ class Plan:
         def change(x: Tensor, now: Pass) -> Tensor:
             added = torch.zeros_like(x)
             for ready in group:
-                added = added + ready.added(x + added, self._where(ready, text, now).to(x.device))
+                allowed = self._allowed(ready, text, now)
+                delta = ready.added(x + added, (allowed & self._condition(ready, text, now)).to(x.device))
+                if text.reached is not None:
+                    text.reached(ready.number, delta.ne(0).any(-1), allowed, now.first)
+                added = added + delta
             if text.steered is not None:
                 text.steered(added.ne(0).any(-1), now.first)
             return added
 
         return change
 
-    def _where(self, ready: ReadyEdit, text: Text, now: Pass) -> Tensor:
-        """The positions of a pass at which an edit is made [batch, pos]."""
+    def _allowed(self, ready: ReadyEdit, text: Text, now: Pass) -> Tensor:
+        """The positions of a pass at which an edit may be made, a condition on a feature aside [batch, pos]."""
         where, ids = ready.edit.where, now.ids
         position = torch.arange(now.first, now.first + ids.shape[1], device=ids.device)
-        plain = ~torch.isin(ids, text.special_ids.to(ids.device))
-        if isinstance(where, WhileActive):
-            feature, _ = self._feature(where.feature)
-            active = text.active.get((feature.sae, feature.index, where.threshold))
-            if active is None or active.shape != ids.shape:
-                raise EditError(
-                    "An edit depends on a feature that is read after it.", got=str(where.feature),
-                    expected="a feature at the same hook point or below",
-                )  # fmt: skip
-            return plain & active.to(ids.device)
         if isinstance(where, tuple):
             chosen = [n for n, yes in enumerate(where) if yes] if isinstance(where[0], bool) else where
             return torch.isin(position, torch.tensor(chosen, device=ids.device)).expand(ids.shape)
-        if where == "all" or text.n_prompt is None:
+        plain = ~torch.isin(ids, text.special_ids.to(ids.device))
+        if where == "all" or isinstance(where, WhileActive):
+            return plain
+        if text.n_prompt is None:
             return plain & (where != "generated")
         return plain & ((position < text.n_prompt) == (where == "prompt"))
+
+    def _condition(self, ready: ReadyEdit, text: Text, now: Pass) -> Tensor | bool:
+        """The positions of a pass at which the feature fires that an edit depends on [batch, pos]."""
+        where = ready.edit.where
+        if not isinstance(where, WhileActive):
+            return True
+        feature, _ = self._feature(where.feature)
+        active = text.active.get((feature.sae, feature.index, where.threshold))
+        if active is None or active.shape != now.ids.shape:
+            raise EditError(
+                "An edit depends on a feature that is read after it.", got=str(where.feature),
+                expected="a feature at the same hook point or below",
+            )  # fmt: skip
+        return active.to(now.ids.device)
 
     def _feature(self, feature: FeatureId | str | int) -> tuple[FeatureId, SAE]:
         found = FeatureId.parse(feature, self.default_sae)
         return found, self.saes[found.sae]
 
-    def _ready(self, edit: Edit, values: Sequence[float] | None) -> ReadyEdit:
+    def _ready(self, number: int, edit: Edit, values: Sequence[float] | None) -> ReadyEdit:
         value = torch.tensor([edit.value] if values is None else list(values), dtype=torch.float64)
         if isinstance(edit.target, SteeringVector):
             direction = torch.from_numpy(edit.target.direction)
             site = self.model.site(edit.target.hook)
             self._check_width(edit, len(direction))
-            return ReadyEdit(edit, site, None, -1, direction, 1.0, value)
+            return ReadyEdit(number, edit, site, None, -1, direction, 1.0, value)
         feature, sae = self._feature(edit.target)
         direction = sae.directions_of(torch.tensor([feature.index], device=sae.device))[0]
-        needs = edit.operation in ("add", "set", "set_if_active")
-        maximum = self._maximum(edit, feature, sae) if needs else 1.0
-        return ReadyEdit(edit, self.model.site(sae.hook), sae, feature.index, direction, maximum, value)
+        maximum = self._maximum(edit, feature, sae) if edit.operation in IN_MAXIMA else 1.0
+        return ReadyEdit(number, edit, self.model.site(sae.hook), sae, feature.index, direction, maximum, value)
 
     def _maximum(self, edit: Edit, feature: FeatureId, sae: SAE) -> float:
         known = edit.maximum

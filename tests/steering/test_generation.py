@@ -150,11 +150,11 @@ P = torch.tensor([[0.1, 0.5, 0.15, 0.25]])
 )
 def test_draws_follow_the_distribution(sampling, expected):
     n = 2000
-    draws = [int(_choose(P.log(), sampling, (i + 0.5) / n)[0]) for i in range(n)]
+    draws = _choose(P.log().expand(n, -1), sampling, (torch.arange(n).double()[:, None] + 0.5) / n).tolist()
     found = np.bincount(draws, minlength=4) / n
     np.testing.assert_allclose(found, expected, atol=2 / n)
-    assert int(_choose(P.log(), sampling, 1 - 2**-24)[0]) in np.nonzero(expected)[0]
-    assert int(_choose(P.log(), sampling, 0.0)[0]) == 1
+    assert int(_choose(P.log(), sampling, torch.tensor([[1 - 2**-24]]))) in np.nonzero(expected)[0]
+    assert int(_choose(P.log(), sampling, torch.tensor([[0.0]]))) == 1
 
 
 def test_seed_repeats_and_other_seeds_differ(make_model, make_tensors):
