@@ -7,12 +7,30 @@ from typing import Any
 
 from saewidgets.errors import EditError
 from saewidgets.lab.steering import Steering, _whole
-from saewidgets.results import Generation, SideEffect, SteeringComparison
+from saewidgets.results import Generation, NextToken, SideEffect, SteeringComparison, Tokens
 from saewidgets.results.steering_vector import Number
 from saewidgets.steering.edits import Edit
 from saewidgets.steering.generation import Sampling, Writing, next_token
 from saewidgets.steering.plan import Plan
+from saewidgets.steering.preview import Preview
 from saewidgets.steering.side_effect import NEUTRAL_TEXTS, NeutralTexts, everywhere
+
+
+class LabPreview:
+    """One prompt, run once, to be asked about many edits; made by ``lab.preview``."""
+
+    def __init__(self, lab: Steering, preview: Preview) -> None:
+        self._lab, self._preview = lab, preview
+
+    @property
+    def tokens(self) -> Tokens:
+        """The prompt."""
+        return self._preview.tokens
+
+    def next_token(self, edits: Edit | Sequence[Edit] = (), k: int = 20) -> NextToken:
+        """What ``lab.next_token(prompt, edits, k)`` gives, within rounding; without edits that move it exactly."""
+        plan = self._lab.plan(edits, self._preview.model.name)
+        return self._preview.next_token(plan, _whole("k", k, 1))
 
 
 class Effects(Steering):
@@ -48,6 +66,26 @@ class Effects(Steering):
         """
         read = self._model(model) if model is not None else self._first_model()
         return NeutralTexts(read, self.neutral_texts if texts is None else texts)
+
+    def preview(self, prompt: Any, sae: str | None = None, *, model: str | None = None) -> LabPreview:
+        """One prompt, run once without edits, to be asked about many; :meth:`next_token` with the pass kept.
+
+        Only the blocks above the lowest activation that an edit moves are run for each question.
+
+        Args:
+            prompt: Text, or token ids [pos].
+            sae: Name of the SAE that says whether BOS is put in front; by default the first added.
+            model: Name of the model; by default that of the SAE.
+
+        Example:
+            >>> preview = lab.preview("The capital of France is")  # doctest: +SKIP
+            >>> [preview.next_token(sw.steering.set("mid/7", v)).kl for v in (1, 2, 4)]  # doctest: +SKIP
+        """
+        held = self.saes[self.sae_name(sae)] if self.saes else None
+        of_sae = self._first_model() if sae is None else self.model_of(sae)
+        read = of_sae if model is None else self._model(model)
+        tokens = read.tokenize(prompt, None if held is None else held.prepend_bos)
+        return LabPreview(self, Preview(read, tokens))
 
     def side_effect(self, edits: Edit | Sequence[Edit], texts: Any = None, *, model: str | None = None) -> SideEffect:
         """How much the model says other things of texts that the edits are not meant for.

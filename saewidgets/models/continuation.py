@@ -10,7 +10,7 @@ hooks act only in the thread that runs them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from saewidgets.errors import HookPointError
 from saewidgets.models.hooks import AllRead, Reader, attached, did_not_fire
 from saewidgets.models.sites import Site
+from saewidgets.models.steered import Change, Steered
 
 _CHECK_SIZE = 0.05
 
@@ -60,8 +61,9 @@ class Continuation:
         self._check_edit()
         self._start = self._first_block()
         self._hidden = {n: hidden for n, hidden in self._hidden.items() if n == self._start}
-        wanted = self._start is not None and blocks_above_only is not False
-        self.blocks_above_only = wanted and (blocks_above_only is True or self._agrees())
+        self.blocks_above_only = self._start is not None and blocks_above_only is not False
+        if blocks_above_only is None:
+            self.blocks_above_only = self.blocks_above_only and self._agrees()
 
     @property
     def n_pos(self) -> int:
@@ -81,20 +83,29 @@ class Continuation:
         per_token = 12 * d_model + 4 * d_mlp + 3 * heads * self.n_pos
         return self.x.element_size() * (self.n_pos * per_token + 4 * n_logits * int(cfg.d_vocab))
 
-    def logits(self, change: Float[Tensor, "batch pos d_in"], n_last: int = 1) -> Float[Tensor, "batch n_last d_vocab"]:
+    def logits(
+        self, change: Float[Tensor, "batch pos d_in"], n_last: int = 1, further: Sequence[tuple[Site, Change]] = ()
+    ) -> Float[Tensor, "batch n_last d_vocab"]:
         """Logits of the last tokens with the activation changed; differentiable where gradients are on.
 
         Args:
             change: What is added to the activation [batch, pos, d_in], heads flattened.
             n_last: How many tokens at the end; the vocabulary is large, ask for no more than needed.
+            further: Changes at hook points that come later in a pass, made of what this one leaves there; as for
+                :class:`~saewidgets.models.steered.Steered`.
 
         Returns:
             Logits in the model's number format, or wider.
         """
-        if self.blocks_above_only:
-            return self._to_logits(self._above(change)[:, -n_last:])
-        with attached(after=[(self._site.edit, self._add(change))]):
+
+        def forward() -> Tensor:
+            if self.blocks_above_only and any(site.block is None for site, _ in further):  # they see every token
+                return self._to_logits(self._above(change))[:, -n_last:]
+            if self.blocks_above_only:
+                return self._to_logits(self._above(change)[:, -n_last:])
             return self._model(self._ids.expand(len(change), -1))[:, -n_last:]
+
+        return self._editing(forward, change, further)
 
     # ---- the clean pass ------------------------------------------------------------------------------------------
 
@@ -108,8 +119,8 @@ class Continuation:
         after = [(self._site.read, reader.at("x"))]
         if self._site.edit is not self._site.read:
             after.append((self._site.edit, reader.at("edit")))
-        with suppress(AllRead), torch.no_grad(), attached(before, after):
-            self._model(self._ids, return_type=None)
+        with suppress(AllRead), torch.no_grad():
+            attached(before, after).run(lambda: self._model(self._ids, return_type=None))
         if "x" not in reader.values:
             raise did_not_fire(self._site.hook)
         self._edited = reader.values.get("edit")
@@ -157,17 +168,26 @@ class Continuation:
 
     # ---- running the rest ----------------------------------------------------------------------------------------
 
+    def _editing(
+        self, forward: Callable[[], Tensor], change: Tensor, further: Sequence[tuple[Site, Change]] = ()
+    ) -> Tensor:
+        """What a pass gives with the activation changed, unless it is where the pass begins, and what follows too."""
+        begins = self.blocks_above_only and self._start == self._site.enters
+        own = [] if begins else [(self._site.edit, self._add(change))]
+        if further:
+            steered = Steered(self._model, further, ids=self._ids.expand(len(change), -1))
+            return attached(after=own).run(lambda: steered.run(forward))
+        return attached(after=own).run(forward)
+
     def _above(self, change: Tensor) -> Tensor:
         """What the final norm is given [batch, pos, d_model], from the blocks above."""
         start = self._start
         assert start is not None
         hidden = self._hidden[start]
         if start == self._site.enters:
-            return self._rest(_changed(hidden, change), start)
-        with attached(after=[(self._site.edit, self._add(change))]):
-            return self._rest(hidden.expand(len(change), *hidden.shape[1:]), start)
-
-    def _rest(self, hidden: Tensor, start: int) -> Tensor:
+            hidden = _changed(hidden, change)
+        else:  # changed inside of the block
+            hidden = hidden.expand(len(change), *hidden.shape[1:])
         for n in range(start, len(self._blocks)):
             output = self._blocks[n](hidden, *self._calls[n].args, **self._calls[n].kwargs)
             hidden = output[0] if isinstance(output, tuple) else output
@@ -189,8 +209,9 @@ class Continuation:
             raise AllRead
 
         model: Any = self._model
-        with suppress(AllRead), attached([(model.ln_final, keep)], [(self._site.edit, self._add(change))]):
-            model(ids.expand(len(change), -1), return_type=None)
+        with suppress(AllRead):
+            hooks = attached([(model.ln_final, keep)], [(self._site.edit, self._add(change))])
+            hooks.run(lambda: model(ids.expand(len(change), -1), return_type=None))
         return given[0]
 
     def _add(self, change: Tensor) -> Any:
@@ -214,7 +235,7 @@ class Continuation:
         try:
             tail = self._to_logits(self._whole(first, change[:1, :1] * 0))
             same = _close(tail, self._model(first))
-            above = self._above(change)
+            above = self._editing(lambda: self._above(change), change)
             return same and _close(above, self._whole(self._ids, change))
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError):
             return False  # these parts cannot be run by themselves

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from saewidgets.models.hooks import Guarded, attached
+
 
 class Decoder:
     """One text a row, read on from where it ended.
@@ -48,7 +50,9 @@ class Decoder:
         ids = ids.to(self._device)
         self.first = self._ids.shape[1] if self.cached else 0
         self._ids = torch.cat([self._ids, ids], dim=1)
-        logits = self._run(ids if self.cached else self._ids)[:, -1]
+        read = ids if self.cached else self._ids
+        hooks = _last_only(self._model) if read.shape[1] > 1 else ()
+        logits = attached(before=hooks).run(lambda: self._run(read))[:, -1]
         return logits if logits.dtype == torch.float64 else logits.float()
 
     def _run(self, ids: Tensor) -> Tensor:
@@ -57,6 +61,26 @@ class Decoder:
         if hasattr(self._cache, "get_seq_length"):
             return self._model(ids, past_key_values=self._cache, use_cache=True)
         return self._model(ids, past_kv_cache=self._cache, attention_mask=torch.ones_like(ids))
+
+
+def _last_only(model: Any) -> list[tuple[nn.Module, Any]]:
+    """Lets the unembedding see the last token only, unless others look at logits: they take memory."""
+    unembed = getattr(model, "unembed", None)
+    if not isinstance(unembed, nn.Module):
+        return []
+    parts = [model, getattr(model, "original_model", None), *unembed.modules()]
+    modules = [part for part in parts if isinstance(part, nn.Module)]
+    hooks = [hook for m in modules for hook in (*m._forward_hooks.values(), *m._forward_pre_hooks.values())]
+    # Ours that belong to other threads change nothing here, and must not: the last bits of a text depend on it.
+    watched = any(not isinstance(hook, Guarded) or hook.active(hook.lease) for hook in hooks)
+    return [] if watched else [(unembed, _keep_last)]
+
+
+def _keep_last(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+    del module
+    if not args or not isinstance(args[0], Tensor) or args[0].ndim != 3:
+        return None
+    return (args[0][:, -1:], *args[1:]), kwargs
 
 
 def make_cache(model: Any, batch: int, device: torch.device) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -50,26 +50,51 @@ def _is_reading(lease: object) -> bool:
 Hooks = Sequence[tuple[nn.Module, Callable[..., Any]]]
 
 
-@contextmanager
-def attached(before: Hooks = (), after: Hooks = ()) -> Iterator[None]:
-    """Attach torch hooks to forward passes made inside, in this context only; none is left behind.
+class attached:  # noqa: N801 - used like a function
+    """Forward passes made inside ``with``, in this context only, have torch hooks; none is left behind.
 
     Args:
         before: Modules, each with what is called with (module, args, kwargs) before it runs.
         after: Modules, each with what is called with (module, args, output) after; what it returns replaces the output.
     """
-    lease = object()
-    token = _reading.set(lease)
-    try:
-        for module, hook in before:
-            module.register_forward_pre_hook(Guarded(hook, lease, _is_reading), with_kwargs=True)
-        for module, hook in after:
-            module.register_forward_hook(Guarded(hook, lease, _is_reading))
-        yield
-    finally:
-        _reading.reset(token)
-        for module, _ in (*before, *after):
-            remove_hooks(module, lease)
+
+    def __init__(self, before: Hooks = (), after: Hooks = ()) -> None:
+        self._before, self._after, self._lease = before, after, object()
+        self._outer = _reading.get()
+
+    def run(self, forward: Callable[[], Any]) -> Any:
+        """What ``forward()`` gives, called inside; an interrupt at the entry of ``__exit__`` leaves nothing either."""
+        try:
+            with self:
+                return forward()
+        except BaseException:
+            self._leave()
+            raise
+
+    def __enter__(self) -> None:
+        try:
+            _reading.set(self._lease)
+            for module, hook in self._before:
+                module.register_forward_pre_hook(Guarded(hook, self._lease, _is_reading), with_kwargs=True)
+            for module, hook in self._after:
+                module.register_forward_hook(Guarded(hook, self._lease, _is_reading))
+        except BaseException:
+            self._leave()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._leave()
+        except BaseException:  # an interrupt
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        """Nothing of it is left; again changes nothing."""
+        if _reading.get() is self._lease:
+            _reading.set(self._outer)
+        for module, _ in (*self._before, *self._after):
+            remove_hooks(module, self._lease)
 
 
 def remove_hooks(module: nn.Module, lease: object) -> None:
@@ -115,8 +140,8 @@ class Reader:
 def read_points(points: Mapping[str, nn.Module], forward: Callable[[], object]) -> dict[str, Tensor]:
     """Run ``forward`` until each point has fired once; the values of those that fired, by name."""
     reader = Reader(len(points))
-    with suppress(AllRead), torch.no_grad(), attached(after=[(p, reader.at(name)) for name, p in points.items()]):
-        forward()
+    with suppress(AllRead), torch.no_grad():
+        attached(after=[(p, reader.at(name)) for name, p in points.items()]).run(forward)
     return reader.values
 
 

@@ -63,15 +63,30 @@ class Steered:
         changes: Sites, each with a function from the activation [batch, pos, d], float32 or wider, to what is added to
             it, 0 where nothing is, or None. Several at one site act one after the other.
         first: Gives the position of a pass's first token.
+        ids: Token ids [batch, pos] of all passes, for passes that begin above the embedding; None: those that each
+            pass is given.
     """
 
     def __init__(
-        self, model: Any, changes: Sequence[tuple[Site, Change]], first: Callable[[], int] = lambda: 0
-    ) -> None:
-        self._model, self._changes, self._first = model, tuple(changes), first
+        self, model: Any, changes: Sequence[tuple[Site, Change]], first: Callable[[], int] = lambda: 0,
+        ids: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        self._model, self._changes, self._first, self._ids = model, tuple(changes), first, ids
         self._entries: list[Lease] = []
         self._dropped: dict[Lease, weakref.finalize] = {}  # what to do if this is dropped without being left
-        self._modules: list[nn.Module] = [model.embed, *(m for site, _ in changes for m in _modules_of(model, site))]
+        self._modules: list[nn.Module] = [] if ids is not None else [model.embed]
+        self._modules += [module for site, _ in changes for module in _modules_of(model, site)]
+
+    def run(self, forward: Callable[[], Any]) -> Any:
+        """What ``forward()`` gives, called inside; an interrupt at the entry of ``__exit__`` leaves nothing either."""
+        outer = list(self._entries)
+        try:
+            with self:
+                return forward()
+        except BaseException:
+            for lease in [lease for lease in self._entries if lease in _active.get() and lease not in outer]:
+                self._drop(lease)
+            raise
 
     def __enter__(self) -> Steered:  # noqa: PYI034 - beartype does not know Self here
         again = any(map(_is_steering, self._entries))
@@ -111,15 +126,8 @@ class Steered:
             self._dropped.pop(lease).detach()
 
     def _attach(self, lease: Lease) -> None:
-        seen: dict[str, Tensor] = {}
+        seen: dict[str, Tensor] = {} if self._ids is None else {"ids": self._ids}
         first = self._first
-
-        def see(name: str) -> Callable[..., None]:
-            def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                del module
-                seen[name] = args[0] if args else next(iter(kwargs.values()))
-
-            return keep
 
         def edit(site: Site, change: Change) -> Callable[..., Tensor | None]:
             def add(point: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor | None:
@@ -138,16 +146,34 @@ class Steered:
             else:
                 module.register_forward_hook(guarded)
 
-        attach(self._modules[0], see("ids"), before=True)
+        if self._ids is None:
+            attach(self._model.embed, _keep(seen, "ids"), before=True)
         for site, change in self._changes:
             if site.edit is not site.read:
-                attach(_modules_of(self._model, site)[1], see(site.hook), before=True)
+                attach(_inside(self._model, site), _keep(seen, site.hook), before=True)
             attach(site.edit, edit(site, change), before=False)
+
+
+def _keep(seen: dict[str, Tensor], name: str) -> Callable[..., None]:
+    """A hook that keeps what a module is given."""
+
+    def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        del module
+        seen[name] = args[0] if args else kwargs.get("hidden_states", next(iter(kwargs.values())))
+
+    return keep
 
 
 def _modules_of(model: Any, site: Site) -> list[nn.Module]:
     """What hooks are attached to for one site; the block too, where its input is part of the activation."""
-    return [site.edit] if site.edit is site.read else [site.edit, model.blocks[site.block]]
+    return [site.edit] if site.edit is site.read else [site.edit, _inside(model, site)]
+
+
+def _inside(model: Any, site: Site) -> nn.Module:
+    """The module that a block wraps: what it is given is the block's input as edits there left it."""
+    block: Any = model.blocks[site.block]
+    inside = getattr(block, "original_component", None)
+    return inside if isinstance(inside, nn.Module) else block
 
 
 def _leave(modules: list[nn.Module], lease: Lease) -> None:

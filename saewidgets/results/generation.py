@@ -113,7 +113,7 @@ class Generation(Snapshot):
         steered: True where an edit moved the activation, bool [pos + new - 1]; the last token was not read.
         edits: The edits as formulas.
         model: Name of the model in the lab.
-        stopped: Why it ended: "length", "stop" (a stop string), "eos" or "cancelled".
+        stopped: Why it ended: "length", "stop" (a stop string), "eos" or "cancelled"; "" while it is written.
         temperature: 0 for the likeliest token.
         seed: Of the random draws.
         reach: For each edit how many tokens it moved, of those of prompt and continuation that its ``where`` admits.

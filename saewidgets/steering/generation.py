@@ -12,6 +12,8 @@ from torch import Tensor
 
 from saewidgets.models import LanguageModel
 from saewidgets.models.decoding import Decoder
+from saewidgets.models.sites import Site
+from saewidgets.models.steered import Change
 from saewidgets.results import Generation, NextToken, Reach, Tokens
 from saewidgets.steering.plan import Plan, Text
 
@@ -132,7 +134,11 @@ class Writing:
         """One more token for each text that goes on; nothing where all have ended."""
         if self.finished:
             return []
-        log_p = self._read.feed(self._next)
+        try:
+            log_p = self._read.feed(self._next)
+        except BaseException:  # what was read is half in the cache: this text cannot go on
+            self.cancel()
+            raise
         drawn = torch.tensor([[float(torch.rand((), generator=draws))] for draws in self._draws], dtype=torch.float64)
         chosen = _choose(log_p, self.sampling, drawn)
         self._next, self._left = chosen[:, None], self._left - 1
@@ -180,7 +186,7 @@ class Writing:
             prompt_tokens=self.tokens, new_tokens=new, logprobs=np.array(writer.logprobs, np.float64),
             base_logprobs=base_logprobs, kl=kl, steered=self._read.steered[row, :read].numpy().copy(),
             edits=self.plan.formulas_of(row), model=self.model.name,
-            stopped=writer.ended or ("cancelled" if self.cancelled else "length"),
+            stopped=writer.ended or ("cancelled" if self.cancelled else "" if self._left else "length"),
             temperature=self.sampling.temperature, seed=self.sampling.seed + (row if self.sampling.apart else 0),
             reach=self._read.reach(row, read),
         )  # fmt: skip
@@ -209,10 +215,14 @@ class Reading:
         self._moved[number, :, place] |= moved.cpu()
         self._looked[number, :, place] |= looked.cpu()
 
+    def changes(self) -> list[tuple[Site, Change]]:
+        """What the model's hook points are given; what they move is marked here."""
+        return self._plan.changes(self._text)
+
     def feed(self, ids: Tensor) -> Tensor:
         """Log-probabilities of the next token [row, d_vocab]."""
-        with self._model.steered(self._plan.changes(self._text), lambda: self._decoder.first):
-            return self._decoder.feed(ids).log_softmax(-1)
+        steered = self._model.steered(self.changes(), lambda: self._decoder.first)
+        return steered.run(lambda: self._decoder.feed(ids)).log_softmax(-1)
 
     def reach(self, row: int, n: int) -> tuple[Reach, ...]:
         """How far each edit reached in the first n tokens of a row."""

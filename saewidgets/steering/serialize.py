@@ -40,7 +40,7 @@ def edits_from_json(text: str) -> list[Edit]:
         if data["version"] != VERSION:
             raise EditError("These edits are of another version.", got=data["version"], expected=VERSION)
         return [_from_dict(each) for each in data["edits"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         if isinstance(error, EditError):
             raise
         raise EditError("This is no list of edits.", got=f"{type(error).__name__}: {error}"[:200]) from error

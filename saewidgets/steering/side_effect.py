@@ -82,8 +82,8 @@ class NeutralTexts:
             if ids.shape[1] < 2:
                 continue
             base = self._base(number, ids)
-            with self.model.steered(plan.changes(Text(self.model.special_ids))):
-                edited = self._log_p(ids) if plan.ready else base
+            steered = self.model.steered(plan.changes(Text(self.model.special_ids)))
+            edited = steered.run(lambda ids=ids: self._log_p(ids)) if plan.ready else base
             for values, found in zip((kls, base_ces, ces), _compare(base, edited, ids, wanted), strict=True):
                 values[batch] = found
         n_predicted = np.array([len(tokens) - 1 for tokens in self._prompts])

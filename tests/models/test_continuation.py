@@ -71,6 +71,34 @@ def test_architectures_run_their_blocks_above_only(make_hf_folder, architecture,
     torch.testing.assert_close(found, edited_by_transformer_lens(model.model, hook, change), rtol=1e-4, atol=1e-5)
 
 
+FURTHER = [
+    ("blocks.0.hook_resid_post", "blocks.1.hook_resid_pre"), ("blocks.0.hook_mlp_out", "blocks.1.hook_resid_mid"),
+    ("blocks.1.hook_resid_pre", "blocks.1.hook_resid_mid"), ("blocks.1.hook_attn_out", "blocks.1.hook_resid_mid"),
+    ("blocks.1.hook_resid_post", "ln_final.hook_normalized"), ("hook_embed", "blocks.1.hook_resid_post"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hook", "above"), FURTHER)
+def test_further_changes_are_made_of_what_the_first_one_leaves(any_model, hook, above):
+    """The one above doubles the activation, so that it doubles the change below as well."""
+    model = LanguageModel(any_model)
+    run = model.continuation(model.tokenize(IDS), hook)
+    change, seen = random_change(run), []
+    with torch.no_grad():
+        found = run.logits(change, 2, [(model.site(above), lambda x, now: seen.append((x, now)) or x)])
+    (x, now) = seen[0]
+    assert now.first == 0
+    assert torch.equal(now.ids, torch.tensor([IDS]).expand(3, -1))
+    below = model.steered([(model.site(hook), lambda x, now: change)])
+    with torch.no_grad(), below:
+        expected = model.read(torch.tensor([IDS]).expand(3, -1), [above])[above]
+        with model.steered([(model.site(above), lambda x, now: expected)]):
+            logits = any_model(torch.tensor([IDS]).expand(3, -1))
+    torch.testing.assert_close(x, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found, logits[:, -2:], rtol=1e-4, atol=1e-4)
+    assert hooks_left(any_model) == 0
+
+
 def assert_falls_back(any_model, hook="blocks.0.hook_resid_post", factor=1.0):
     """Whole passes are made, with the numbers of TransformerLens's own hooks."""
     model = LanguageModel(any_model)

@@ -10,6 +10,7 @@ import torch
 from saewidgets.models import LanguageModel, load_model
 from saewidgets.models.decoding import Decoder, cache_agrees
 from tests.conftest import ARCHITECTURES
+from tests.models.test_language_model import hooks_left
 
 IDS = torch.tensor([[0, 5, 9, 40, 41, 7, 100, 33], [0, 7, 7, 100, 3, 8, 2, 50]])
 CACHED = {"native": False, "gpt2": True, "hooked": True}
@@ -105,3 +106,62 @@ def test_where_the_cache_is_wrong_whole_passes_are_made(make_model, monkeypatch)
 def test_no_gradients(make_model):
     model = make_model("native")
     assert not Decoder(model, 2, torch.device("cpu")).feed(IDS).requires_grad
+
+
+# ---- logits of the last token only -----------------------------------------------------------------------------------
+
+
+def unembedded(model: LanguageModel, use_cache: bool) -> list[int]:
+    """For how many tokens logits were made in each pass; read in the unembedding's own computation."""
+    sizes, given = [], torch.nn.functional.linear
+
+    def linear(x: torch.Tensor, weight: torch.Tensor, bias: Any = None) -> torch.Tensor:
+        if weight.shape[0] == model.d_vocab:
+            sizes.append(x.shape[1])
+        return given(x, weight, bias)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "linear", linear)
+        read_in_parts(model, use_cache)
+    return sizes
+
+
+def test_only_the_last_token_is_unembedded(make_model):
+    model = make_model("gpt2")
+    language_model = LanguageModel(model)
+    read_in_parts(language_model)
+    for use_cache in (True, False):
+        assert unembedded(language_model, use_cache) == [1, 1, 1, 1]
+    assert hooks_left(model) == 0
+
+
+@pytest.mark.parametrize("hook", ["unembed.hook_in", "unembed.hook_out"])
+def test_who_looks_into_the_unembedding_sees_every_token(make_model, hook):
+    model, seen = make_model("gpt2"), []
+    language_model = LanguageModel(model)
+    expected = read_in_parts(language_model)[0]
+    model.add_hook(hook, lambda x, hook: seen.append(x.shape[1]))
+    found = read_in_parts(language_model)[0]
+    model.reset_hooks()
+    assert seen == [4, 1, 2, 1]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_hook_on_the_model_itself_sees_every_token(any_model):
+    model, seen = LanguageModel(any_model), []
+    read_in_parts(model)
+    handle = any_model.register_forward_hook(lambda module, args, output: seen.append(output.shape[1]))
+    read_in_parts(model, use_cache=False)
+    handle.remove()
+    assert seen == [4, 5, 7, 8]
+
+
+def test_logits_that_others_change_are_changed(any_model):
+    model = LanguageModel(any_model)
+    plain = read_in_parts(model)[0]
+    handle = any_model.unembed.register_forward_hook(lambda module, args, output: 2 * output)
+    doubled = read_in_parts(model)[0]
+    handle.remove()
+    for one, other in zip(plain, doubled, strict=True):
+        torch.testing.assert_close(2 * one, other, rtol=1e-4, atol=1e-4)

@@ -91,6 +91,29 @@ def test_mid_is_read_as_the_residual_stream_and_not_as_what_is_added_to_it(any_m
     torch.testing.assert_close(seen[0], any_model.run_with_cache(IDS)[1][MID], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_mid_is_read_with_what_was_added_where_its_block_begins(any_model, order):
+    bench, seen = Bench(any_model), []
+    pre = (bench.model.site("blocks.1.hook_resid_pre"), lambda x, now: 3 * D.expand_as(x))
+    with bench.model.steered([pre, (bench.model.site(MID), lambda x, now: seen.append(x))][::order]):
+        bench.logits()
+    with bench.model.steered([pre]):
+        expected = any_model.run_with_cache(IDS)[1][MID]
+    torch.testing.assert_close(seen[0], expected, rtol=1e-5, atol=1e-5)
+    assert bench.is_clean()
+
+
+def test_pass_that_begins_above_the_embedding_is_told_its_ids(bench):
+    embedded, seen = bench.raw.run_with_cache(IDS)[1]["blocks.0.hook_resid_pre"], []
+    with Steered(bench.raw, [(bench.model.site(HOOK), lambda x, now: seen.append(now) or 3 * D.expand_as(x))], ids=IDS):
+        steered = bench.raw.blocks[0](embedded)
+    plain = bench.raw.blocks[0](embedded)
+    steered, plain = (each[0] if isinstance(each, tuple) else each for each in (steered, plain))
+    torch.testing.assert_close(steered, plain + 3 * D, rtol=0, atol=1e-5)
+    assert torch.equal(seen[0].ids, IDS)
+    assert bench.is_clean()
+
+
 def test_rows_that_do_not_move_keep_their_bits(bench):
     def half(x, now):
         return D.expand_as(x) * (torch.arange(5) == 3)[:, None]
