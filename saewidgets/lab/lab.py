@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import saewidgets.views  # noqa: F401 - results show themselves in a notebook
-from saewidgets.lab.effects import Effects
+from saewidgets.lab.comparing import Comparing
 from saewidgets.lab.questions import Questions
 
 
-class Lab(Questions, Effects):
+class Lab(Questions, Comparing):
     """Models and SAEs in memory, by name. Nothing of the user's is changed by anything here.
 
     Args:

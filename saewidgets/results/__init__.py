@@ -3,6 +3,7 @@
 from saewidgets.results.activations import Activations, ActivationsBatch, FeatureActivity, FeatureValue
 from saewidgets.results.feature_id import FeatureId
 from saewidgets.results.generation import Generation, NextToken, NextTokenRow, Reach, Strength
+from saewidgets.results.matched_ways import FeatureChoice, MatchedWay
 from saewidgets.results.memory import Memory, MemoryItem
 from saewidgets.results.ranking import (
     Coefficient,
@@ -26,6 +27,7 @@ from saewidgets.results.ranking_batch import (
 )
 from saewidgets.results.side_effect import SideEffect
 from saewidgets.results.statistics import Estimate
+from saewidgets.results.steering_bench import SteeringBench
 from saewidgets.results.steering_comparison import SteeringComparison
 from saewidgets.results.steering_vector import SteeringVector
 from saewidgets.results.tokens import Tokens
@@ -40,9 +42,11 @@ __all__ = [
     "CorrelationSummary",
     "Estimate",
     "FeatureActivity",
+    "FeatureChoice",
     "FeatureId",
     "FeatureValue",
     "Generation",
+    "MatchedWay",
     "Memory",
     "MemoryItem",
     "NextToken",
@@ -60,6 +64,7 @@ __all__ = [
     "Reach",
     "Scope",
     "SideEffect",
+    "SteeringBench",
     "SteeringComparison",
     "SteeringVector",
     "Strength",

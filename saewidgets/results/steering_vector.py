@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saewidgets.errors import EditError, MismatchError
+from saewidgets.results.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +17,7 @@ Number = float | int  # what is a float may be given as 3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SteeringVector:
+class SteeringVector(Snapshot):
     """A direction at a hook point.
 
     Args:

@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
-from saewidgets.results import Activations, ActivationsBatch, Ranking, RankingBatch
+from saewidgets.results import (
+    Activations,
+    ActivationsBatch,
+    Generation,
+    NextToken,
+    Ranking,
+    RankingBatch,
+    SideEffect,
+    SteeringBench,
+    SteeringComparison,
+    SteeringVector,
+)
+from saewidgets.results.matched_ways import chart_of
 from saewidgets.results.snapshot import picture
 from saewidgets.views.ranking import ranking_batch_html, ranking_html, ranking_text
+from saewidgets.views.steering import (
+    generation_html,
+    generation_text,
+    next_token_html,
+    next_token_text,
+    side_effect_html,
+    side_effect_text,
+    steering_comparison_html,
+    steering_comparison_text,
+    steering_vector_html,
+    steering_vector_text,
+)
+from saewidgets.views.steering_bench import steering_bench_chart, steering_bench_html, steering_bench_text
 from saewidgets.views.token_strip import token_strip_html, token_strip_text
 
 __all__ = [
     "first_feature",
+    "generation_html",
+    "generation_text",
     "html",
+    "next_token_html",
+    "next_token_text",
     "ranking_batch_html",
     "ranking_html",
     "ranking_text",
+    "side_effect_html",
+    "side_effect_text",
+    "steering_bench_chart",
+    "steering_bench_html",
+    "steering_bench_text",
+    "steering_comparison_html",
+    "steering_comparison_text",
+    "steering_vector_html",
+    "steering_vector_text",
     "text",
     "token_strip_html",
     "token_strip_text",
@@ -34,6 +72,13 @@ picture.register(Activations, html)
 picture.register(ActivationsBatch, batch_html)
 picture.register(Ranking, ranking_html)
 picture.register(RankingBatch, ranking_batch_html)
+picture.register(NextToken, next_token_html)
+picture.register(Generation, generation_html)
+picture.register(SteeringComparison, steering_comparison_html)
+picture.register(SideEffect, side_effect_html)
+picture.register(SteeringVector, steering_vector_html)
+picture.register(SteeringBench, steering_bench_html)
+chart_of.register(SteeringBench, steering_bench_chart)
 
 
 def text(result: Activations) -> str:
