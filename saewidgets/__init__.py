@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from saewidgets.lab import Lab as Lab
     from saewidgets.results import FeatureId as FeatureId
     from saewidgets.widgets import FeatureRanking as FeatureRanking
+    from saewidgets.widgets import SteeringPanel as SteeringPanel
     from saewidgets.widgets import TokenActivations as TokenActivations
 
     demo: DemoModule
@@ -31,13 +32,24 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "FeatureId": ("saewidgets.results", "FeatureId"),
     "FeatureRanking": ("saewidgets.widgets", "FeatureRanking"),
     "Lab": ("saewidgets.lab", "Lab"),
+    "SteeringPanel": ("saewidgets.widgets", "SteeringPanel"),
     "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
     "demo": ("saewidgets.demo", None),
     "errors": ("saewidgets.errors", None),
     "steering": ("saewidgets.steering", None),
 }
 
-__all__ = ["FeatureId", "FeatureRanking", "Lab", "TokenActivations", "__version__", "demo", "errors", "steering"]
+__all__ = [
+    "FeatureId",
+    "FeatureRanking",
+    "Lab",
+    "SteeringPanel",
+    "TokenActivations",
+    "__version__",
+    "demo",
+    "errors",
+    "steering",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """Live views of a lab."""
 
 from saewidgets.widgets.feature_ranking import FeatureRanking
+from saewidgets.widgets.steering_panel import SteeringPanel
 from saewidgets.widgets.token_activations import TokenActivations
 
-__all__ = ["FeatureRanking", "TokenActivations"]
+__all__ = ["FeatureRanking", "SteeringPanel", "TokenActivations"]

@@ -1,14 +1,19 @@
 import pytest
 from IPython.core.formatters import format_display_data
 
-from saewidgets.widgets import FeatureRanking, TokenActivations
+from saewidgets.widgets import FeatureRanking, SteeringPanel, TokenActivations
 from saewidgets.widgets.base import WIDGET_VIEW, LiveView
 from tests.widgets.fake_lab import FakeLab
 from tests.widgets.fake_ranking_lab import FakeRankingLab
+from tests.widgets.fake_steering_lab import FakeSteeringLab
 
 PROMPT = "the Golden Gate Bridge"
-VIEWS = [lambda: TokenActivations(FakeLab(), PROMPT), lambda: FeatureRanking(FakeRankingLab(), PROMPT)]
-LARGEST = {TokenActivations: 20_000, FeatureRanking: 30_000}
+VIEWS = [
+    lambda: TokenActivations(FakeLab(), PROMPT),
+    lambda: FeatureRanking(FakeRankingLab(), PROMPT),
+    lambda: SteeringPanel(FakeSteeringLab(), PROMPT),
+]
+LARGEST = {TokenActivations: 20_000, FeatureRanking: 30_000, SteeringPanel: 36_000}
 """Bytes of script and style together."""
 
 

@@ -96,3 +96,9 @@ export function mark(character) {
  * @param {string} text
  */
 export const visible = (text) => [...text].map((character) => mark(character) ?? character).join("");
+
+/**
+ * Prose with invisible characters to be seen; spaces stay spaces.
+ * @param {string} text
+ */
+export const readable = (text) => text.split(" ").map(visible).join(" ");

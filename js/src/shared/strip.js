@@ -102,7 +102,7 @@ function draw(head) {
  * @param {HTMLElement} cell
  * @param {string} text
  */
-function fill(cell, text) {
+export function fill(cell, text) {
   let plain = "";
   for (const character of text) {
     const sign = mark(character);
@@ -143,7 +143,7 @@ function vertical(cells, from, direction) {
  * @param {(position: number) => void} onSelect
  * @param {(position?: number, cell?: HTMLElement) => void} onHover
  */
-function handlers(cells, current, rove, onSelect, onHover) {
+export function handlers(cells, current, rove, onSelect, onHover) {
   /** @type {Record<string, () => number>} */
   const moves = {
     ArrowLeft: () => current() - 1,
