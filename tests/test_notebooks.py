@@ -19,6 +19,75 @@ SECONDS_A_CELL = 300
 ANSWERS = {
     "01_explore": {"my_feature = None": "my_feature = int(np.argmax(f1_of(capital_batch, 'capital.city')))"},
     "02_attribution_vs_activation": {"my_feature = None": "my_feature = 1474"},
+    "03_steering": {"my_edit = None": "my_edit = sw.steering.set_if_active(complaint, 2)"},
+    "04_vectors_vs_features": {"my_pairs = None": "my_pairs = 2"},
+}
+
+# What the text of a notebook says of its figures: an expression a line in the names of its cells, true after a run.
+CLAIMS = {
+    "03_steering": """
+        # The best detector steers well at every strength; others lose it, or never have it.
+        praise == 1452
+        abs(probability(GOOD, review) - 0.38) < 0.01 and abs(probability(BAD, review) - 0.61) < 0.01
+        min(probability(GOOD, review, sw.steering.set(1452, times)) for times in (1, 2, 5)) > 0.75
+        min(probability(GOOD, review, sw.steering.set(one, 1)) for one in (1224, 1239)) > 0.85
+        max(probability(GOOD, review, sw.steering.set(one, 5)) for one in (1224, 1239)) < 0.15
+        max(probability(GOOD, review, sw.steering.set(one, 1)) for one in (1034, 1944)) < 0.35
+        # Nothing to do is nothing done; set to 0 is ablation; project_out takes more.
+        effects.loc[5, "KL"] == 0 and effects.loc[5, "tokens moved"] == "0 of 10"
+        effects.loc[2, "praise"] == effects.loc[6, "praise"] > 3 * effects.loc[8, "praise"]
+        compared.sweep[-1].repetition > 0.8 and compared.sweep[3].repetition < 0.4
+        # Conditional: bit for bit nothing where the detector is silent.
+        complaint == 1483
+        list(conditional["bit-identical"]) == [False] * 5 + [True, False, True, False, True]
+        list(conditional["tokens moved"])[1::2] == ["5 of 8", "2 of 8", "0 of 5", "0 of 5", "0 of 4"]
+        list(conditional["says"])[:2] == [" brilliant"] * 2 and conditional.loc[5, "says"] == " Paris"
+        lab.side_effect(kind).kl > 50 * lab.side_effect(kind_to_complaints).kl
+        taken_out.loc[0, "Gate after"] > 0.9 and taken_out.loc[1, "Gate after"] < 0.02
+        taken_out.loc[1, "side effect"] > 20 * taken_out.loc[0, "side effect"]
+        # The Golden Gate feature: a narrow window, unless only the prompt is steered.
+        gate == 336 and golden.loc[gate, "F1"] > 0.99 and 0.5 < loose.loc[gate, "precision"] < 0.55
+        everywhere.loc[0, "name it"] == 3 and everywhere.loc[[0.5, 0.75], "name it"].max() <= 3
+        everywhere.loc[1, "name it"] == 8 and everywhere.loc[1, "repetition"] < 0.35
+        everywhere.loc[2:, "name it"].max() == 0 and everywhere.loc[2:, "repetition"].min() > 0.9
+        everywhere["KL on neutral texts"].is_monotonic_increasing and everywhere.loc[2, "KL on neutral texts"] > 4
+        0.6 < maximum[gate] / length < 0.75
+        prompt_only.loc[10, "name it"] == 12 and prompt_only["repetition"].max() < 0.25
+        leaky["KL nearby"].is_monotonic_decreasing
+        leaky.loc[0, "KL nearby"] > 0.04 and leaky.loc[4, "KL nearby"] == 0
+        0.5 < share.min() < share.max() < 0.95
+        bos["all"] > 100 * bos["[0]"] > 0
+        abs(own["no edit"].iloc[0] - own["no edit"].iloc[1] - 0.4) < 0.1
+        abs(own["set 1 m"].iloc[0] - own["set 1 m"].iloc[1] - 2) < 0.1
+        abs(own["set 1 m"] - own["no edit"]).iloc[[0, 2, 3]].max() < 0.5 and own["set 2 m"].max() < -10
+        sw.steering.edits_to_json(sw.steering.edits_from_json(saved)) == saved
+    """,
+    "04_vectors_vs_features": """
+        len(caught) == 1 and "32 pairs" in str(caught[0].message)
+        few.expected_cosine < many.expected_cosine and 0.8 < few.cosine(many) < 0.9
+        feature == 1815 and all(before < 0.001 and after > 0.3 for before, after in paris.values())
+        # The law, and how many pairs it asks for.
+        abs(cosines["measured"] - cosines["law"]).max().max() < 0.07
+        list(cosines["measured"].round(1).loc[1]) == [0.5, 0.6]
+        [round(pairs) for pairs in needed.values()] == [13, 9]
+        # The probe with much regularisation is the difference in means.
+        directions.iloc[:6, 0].is_monotonic_increasing
+        directions.iloc[0, 0] < 0.85 and directions.iloc[5, 0] > 0.9999
+        directions.loc["pca"].item() > 0.99 and abs(directions.loc["random"].item()) < 0.2
+        abs(directions.iloc[-1, 0] - 0.77) < 0.01
+        # The dispute: for France one to four pairs lose and more do not; for praise two win.
+        list(france_answer["says"])[:3] == ["the feature"] * 3 and list(france_answer["n_pairs"])[:3] == [1, 2, 4]
+        list(france_answer["says"])[3:8] == ["no difference seen"] * 5 and france_answer["method"].iloc[7] == "probe"
+        list(france_answer["says"])[8:] == ["the other", "the feature"]
+        list(france_answer["method"])[8:] == ["pca", "random"]
+        at_kl.query("method == 'random'")["effect"].item() > 2
+        bench_praise.feature == "mid-topk-2048/1239"
+        list(praise_answer["says"]) == ["no difference seen"] + ["the other"] * 8 + ["the feature"]
+        by_hand["gain"].idxmax() == "vector of 256 pairs" and by_hand["score of the text"].iloc[2:].min() > 1.95
+        # The cost, by hand.
+        abs(large.break_even - 1e9 / (510 * 100)) < 1e-6 and small.break_even > 5000 and free.break_even == 0
+        found_with["feature"].nunique() == 2 and set(found_with["feature"][1:]) == {"mid-topk-2048/1815"}
+    """,
 }
 
 
@@ -49,12 +118,21 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
-    return executed(read(request.param), tmp_path_factory.mktemp(request.param.stem))
+    """A notebook after a run, and a cell behind it that prints which of its claims are false."""
+    notebook = read(request.param)
+    lines = map(str.strip, CLAIMS.get(request.param.stem, "").splitlines())
+    claims = [line for line in lines if line and not line.startswith("#")]
+    check = f"print([claim for claim in {claims!r} if not eval(claim)])"
+    notebook.cells.append(nbformat.v4.new_code_cell(check))
+    return executed(notebook, tmp_path_factory.mktemp(request.param.stem))
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_explore", "02_attribution_vs_activation"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        "01_explore", "02_attribution_vs_activation", "03_steering", "04_vectors_vs_features",
+    ]  # fmt: skip
     assert list(ANSWERS) == [path.stem for path in NOTEBOOKS]
+    assert CLAIMS.keys() <= ANSWERS.keys()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -69,6 +147,17 @@ def test_every_cell_runs_without_error_or_warning(run: nbformat.NotebookNode) ->
     assert [f"{output.ename}: {output.evalue}" for output in outputs if output.output_type == "error"] == []
     assert [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []
     assert [cell.source for cell in code_cells(run) if cell.execution_count is None] == []
+
+
+def test_what_the_text_says_of_the_figures_is_true(run: nbformat.NotebookNode) -> None:
+    assert "".join(output.get("text", "") for output in run.cells[-1].outputs) == "[]\n"
+
+
+def test_the_exercises_wait_for_an_answer(run: nbformat.NotebookNode) -> None:
+    waiting = [cell for cell in code_cells(run) if "Not yet" in cell.source]
+    assert waiting
+    for cell in waiting:
+        assert "".join(output.get("text", "") for output in cell.outputs).startswith("Not yet")
 
 
 def test_every_widget_has_a_static_picture_beside_it(run: nbformat.NotebookNode) -> None:
