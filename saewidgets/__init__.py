@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from saewidgets import annotations as annotations
     from saewidgets import errors as errors
     from saewidgets import steering as steering
     from saewidgets.demo import DemoModule
@@ -32,12 +33,23 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "FeatureRanking": ("saewidgets.widgets", "FeatureRanking"),
     "Lab": ("saewidgets.lab", "Lab"),
     "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
+    "annotations": ("saewidgets.annotations", None),
     "demo": ("saewidgets.demo", None),
     "errors": ("saewidgets.errors", None),
     "steering": ("saewidgets.steering", None),
 }
 
-__all__ = ["FeatureId", "FeatureRanking", "Lab", "TokenActivations", "__version__", "demo", "errors", "steering"]
+__all__ = [
+    "FeatureId",
+    "FeatureRanking",
+    "Lab",
+    "TokenActivations",
+    "__version__",
+    "annotations",
+    "demo",
+    "errors",
+    "steering",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,8 @@
 """What the analyses return: frozen dataclasses of numpy arrays and strings, without torch and without widgets."""
 
 from saewidgets.results.activations import Activations, ActivationsBatch, FeatureActivity, FeatureValue
+from saewidgets.results.agreement import Agreement
+from saewidgets.results.annotation import Annotation, Explanation, Pin, Problem, Rating, Target
 from saewidgets.results.feature_id import FeatureId
 from saewidgets.results.generation import Generation, NextToken, NextTokenRow, Reach, Strength
 from saewidgets.results.memory import Memory, MemoryItem
@@ -33,12 +35,15 @@ from saewidgets.results.tokens import Tokens
 __all__ = [
     "Activations",
     "ActivationsBatch",
+    "Agreement",
+    "Annotation",
     "Coefficient",
     "CoefficientSummary",
     "Comparison",
     "Correlation",
     "CorrelationSummary",
     "Estimate",
+    "Explanation",
     "FeatureActivity",
     "FeatureId",
     "FeatureValue",
@@ -51,17 +56,21 @@ __all__ = [
     "Order",
     "Overlap",
     "OverlapSummary",
+    "Pin",
     "Prediction",
+    "Problem",
     "RankKey",
     "RankMethod",
     "RankedFeature",
     "Ranking",
     "RankingBatch",
+    "Rating",
     "Reach",
     "Scope",
     "SideEffect",
     "SteeringComparison",
     "SteeringVector",
     "Strength",
+    "Target",
     "Tokens",
 ]
