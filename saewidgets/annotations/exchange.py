@@ -90,8 +90,10 @@ def _json(text: str, path: Path) -> object:
         raise AnnotationError("The file is not JSON.", got=got) from error
 
 
-def write_annotations(annotations: Sequence[Annotation], path: str | os.PathLike[str]) -> None:
-    """Write annotations to one file, as CSV or as JSON by its ending; the file is whole or as it was.
+def write_annotations(
+    annotations: Sequence[Annotation], path: str | os.PathLike[str], suffix: str | None = None
+) -> None:
+    """Write annotations to one file, ".csv" or ".json", by its ending unless told; it is whole or as it was.
 
     Raises:
         AnnotationError: Another ending.
@@ -99,9 +101,10 @@ def write_annotations(annotations: Sequence[Annotation], path: str | os.PathLike
     """
     path = Path(path).expanduser()
     makers = {".csv": to_csv, ".json": to_json}
-    if path.suffix not in makers:
+    suffix = path.suffix if suffix is None else suffix
+    if suffix not in makers:
         raise AnnotationError("Annotations are written as CSV or JSON.", got=path.name, expected="a .csv or .json file")
-    write_file(path, makers[path.suffix](annotations).encode())
+    write_file(path, makers[suffix](annotations).encode())
 
 
 def write_file(path: Path, data: bytes) -> None:

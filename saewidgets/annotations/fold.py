@@ -63,7 +63,10 @@ class Fold:
             undone = self._events.get(event.undo)
             self._touched(undone.target if undone is not None else None)
         elif event.target is not None:
-            self._of_target[event.target.key].pop(event.id)
+            mine = self._of_target[event.target.key]
+            del mine[event.id]
+            if not mine:
+                del self._of_target[event.target.key]
             self._touched(event.target)
 
     def _touched(self, target: Target | None) -> Target | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from saewidgets.annotations.store import DEFAULT_FOLDER, AnnotationStore
 
-
 _OPEN: weakref.WeakValueDictionary[Path, AnnotationStore] = weakref.WeakValueDictionary()
 _OPEN_LOCK = threading.Lock()
 

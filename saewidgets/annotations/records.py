@@ -105,9 +105,9 @@ def read_line(line: bytes) -> Event:
     if not isinstance(data, dict):
         raise BadLineError(f"not a record: a JSON {type(data).__name__}")
     version = data.get("version")
-    if isinstance(version, int) and version > VERSION:
+    if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
         raise BadLineError(f"written by a newer version ({str(version)[:20]}) of this format")
-    if version is not True and version != VERSION:
+    if isinstance(version, bool) or version != VERSION:
         raise BadLineError("no version of this format")
     try:
         return _event(data, line.rstrip(b"\r\n") + b"\n")
@@ -195,7 +195,7 @@ def changes_of(op: dict[str, Any]) -> list[Change]:
     return changes
 
 
-def _set(name: str, value: object) -> list[Change]:
+def _set(name: object, value: object) -> list[Change]:
     if name not in LIMITS:
         raise AnnotationError("There is no such field.", got=repr(name)[:80], expected=", ".join(LIMITS))
     if value is not None:
@@ -205,7 +205,7 @@ def _set(name: str, value: object) -> list[Change]:
     return [Change(name, "", value or None)]
 
 
-def _members(name: str, value: object) -> list[str]:
+def _members(name: object, value: object) -> list[str]:
     if name not in SETS:
         raise AnnotationError("There is no such set.", got=repr(name)[:80], expected=", ".join(SETS))
     if not isinstance(value, list) or not value:
@@ -235,15 +235,15 @@ def _pin(value: object) -> str:
     return json.dumps({"position": position, "text": text}, sort_keys=True)
 
 
-def _rate(rater: str, score: object) -> list[Change]:
-    checked_name(rater, "A rater")
+def _rate(rater: object, score: object) -> list[Change]:
+    rater = checked_name(rater, "A rater")
     if score is not None and (isinstance(score, bool) or not isinstance(score, int) or score not in SCORES):
         raise AnnotationError("This is no specificity rating.", got=repr(score)[:80], expected="0, 1, 2 or 3")
     return [Change("ratings", rater, score)]
 
 
-def _explain(source: str, value: object) -> list[Change]:
-    checked_name(source, "A source")
+def _explain(source: object, value: object) -> list[Change]:
+    source = checked_name(source, "A source")
     if value is not None:
         checked_text(value, "An explanation", TEXT_LIMIT)
     return [Change("explanations", source, value or None)]

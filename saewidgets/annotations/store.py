@@ -19,6 +19,7 @@ from saewidgets.annotations.tables import annotations_frame
 from saewidgets.errors import StoreError
 from saewidgets.results.agreement import Agreement
 from saewidgets.results.annotation import Annotation, Problem, Target
+from saewidgets.results.steering_vector import Number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ class AnnotationStore:
 
     def __init__(
         self, folder: str | os.PathLike[str] = DEFAULT_FOLDER, author: Any = None, *,
-        refresh_every: float | None = 1.0,
+        refresh_every: Number | None = 1.0,
     ) -> None:  # fmt: skip
         self.author = own_name() if author is None else author
         self.refresh_every = refresh_every

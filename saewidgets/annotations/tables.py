@@ -53,7 +53,7 @@ def to_csv(annotations: Sequence[Annotation]) -> str:
         "preset,gpt2,,,,,,calm,,'=1+1,,,,,,,,"
     """
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\r\n")  # with another end a cell with \r would not be quoted
     writer.writerow(COLUMNS)
     for each in annotations:
         cells: dict[str, Any] = {name: getattr(each.target, name) for name in TARGET_COLUMNS}

@@ -37,7 +37,7 @@ class FeatureLabels(Mapping[int, str]):
             self._made = (store, version, store.labels(sae.hook, sae.content_hash))
         return self._made[2]
 
-    def __getitem__(self, feature: int) -> str:
+    def __getitem__(self, feature: Any) -> str:
         return self._table()[feature]
 
     def __iter__(self) -> Iterator[int]:

@@ -66,20 +66,9 @@ class Target:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(TargetKind):
-            expected = ", ".join(get_args(TargetKind))
-            raise AnnotationError("This cannot be annotated.", got=repr(self.kind)[:80], expected=expected)
-        for part in ("model", "hook", "sae", "name"):
-            checked_text(getattr(self, part), f"The {part} of a {self.kind}", NAME_LIMIT)
-        if self.prompt is not None:
-            checked_text(self.prompt, "The prompt", TEXT_LIMIT)
-        for part in _NUMBERS:
-            value = getattr(self, part)
+        for part, value in vars(self).copy().items():
             if value is not None:
-                number = whole_number(value)
-                if number is None or not 0 <= number < 2**53:
-                    raise AnnotationError(f"This is no {part}.", got=repr(value)[:80], expected="a whole number >= 0")
-                object.__setattr__(self, part, number)
+                object.__setattr__(self, part, _part(part, value))
         self._check_parts()
 
     def _check_parts(self) -> None:
@@ -132,7 +121,7 @@ class Target:
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown:
             raise AnnotationError("A target has an unknown part.", got=repr(sorted(map(str, unknown)))[:80])
-        return cls(**data)
+        return cls(**{part: _part(part, value) for part, value in data.items()})
 
     def __str__(self) -> str:
         parts = [self.kind, *(f"{name}={value!r}" for name, value in self.parts().items())]
@@ -229,6 +218,21 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         where = one_line(self.file) + (f", line {self.line}" if self.line else "")
         return f"{where}: {self.reason}"
+
+
+def _part(part: str, value: object) -> Any:
+    """A part of a target, if it is of the right type and in range."""
+    if part == "kind":
+        if not isinstance(value, str) or value not in get_args(TargetKind):
+            expected = ", ".join(get_args(TargetKind))
+            raise AnnotationError("This cannot be annotated.", got=repr(value)[:80], expected=expected)
+        return value
+    if part not in _NUMBERS:
+        return checked_text(value, f"The {part} of a target", TEXT_LIMIT if part == "prompt" else NAME_LIMIT)
+    number = whole_number(value)
+    if number is None or not 0 <= number < 2**53:
+        raise AnnotationError(f"This is no {part}.", got=repr(value)[:80], expected="a whole number >= 0")
+    return number
 
 
 def checked_text(text: object, what: str, limit: int) -> str:
