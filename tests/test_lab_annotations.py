@@ -111,7 +111,7 @@ def test_labels_of_the_users_own_stay(bridge, make_tensors):
     vars(sae)["labels"] = {7: "mine"}
     lab = Lab(bridge)
     lab.add_sae(sae, name="sae")
-    assert lab.saes["sae"].labels == {7: "mine"}
+    assert vars(lab.saes["sae"])["labels"] == {7: "mine"}
 
 
 def test_labels_hold_no_lab(bridge, make_tensors):
@@ -121,7 +121,7 @@ def test_labels_hold_no_lab(bridge, make_tensors):
     del lab
     gc.collect()
     assert gone() is None
-    assert dict(sae.labels) == {}
+    assert dict(vars(sae)["labels"]) == {}
 
 
 def test_two_labs_share_a_folder_and_hear_of_each_other(lab, bridge, make_tensors):

@@ -196,7 +196,7 @@ def changes_of(op: dict[str, Any]) -> list[Change]:
 
 
 def _set(name: object, value: object) -> list[Change]:
-    if name not in LIMITS:
+    if not isinstance(name, str) or name not in LIMITS:
         raise AnnotationError("There is no such field.", got=repr(name)[:80], expected=", ".join(LIMITS))
     if value is not None:
         checked_text(value, f"A {name}", LIMITS[name])
@@ -206,7 +206,7 @@ def _set(name: object, value: object) -> list[Change]:
 
 
 def _members(name: object, value: object) -> list[str]:
-    if name not in SETS:
+    if not isinstance(name, str) or name not in SETS:
         raise AnnotationError("There is no such set.", got=repr(name)[:80], expected=", ".join(SETS))
     if not isinstance(value, list) or not value:
         raise AnnotationError(f"'{name}' is a list.", got=repr(value)[:80])

@@ -117,7 +117,7 @@ class SAE(ABC):
                 continue
             if isinstance(value, Tensor):
                 digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
-                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
             elif name in {"k", "rescale_by_decoder_norm"}:
                 digest.update(f"{name}={value}".encode())
         return digest.hexdigest()
