@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from saewidgets import annotations as annotations
     from saewidgets import errors as errors
     from saewidgets import steering as steering
     from saewidgets.demo import DemoModule
@@ -34,6 +35,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "Lab": ("saewidgets.lab", "Lab"),
     "SteeringPanel": ("saewidgets.widgets", "SteeringPanel"),
     "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
+    "annotations": ("saewidgets.annotations", None),
     "demo": ("saewidgets.demo", None),
     "errors": ("saewidgets.errors", None),
     "steering": ("saewidgets.steering", None),
@@ -46,6 +48,7 @@ __all__ = [
     "SteeringPanel",
     "TokenActivations",
     "__version__",
+    "annotations",
     "demo",
     "errors",
     "steering",

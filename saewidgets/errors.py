@@ -76,3 +76,11 @@ class TargetError(SaewidgetsError, ValueError):
 
 class EditError(SaewidgetsError, ValueError):
     """An edit, a vector or a way to decode that cannot be used."""
+
+
+class AnnotationError(SaewidgetsError, ValueError):
+    """A label, note, tag, rating or other annotation that cannot be kept, or a file of them that cannot be read."""
+
+
+class StoreError(SaewidgetsError, OSError):
+    """Annotations that could not be written to disk, or a folder of them that cannot be read."""

@@ -17,6 +17,8 @@ BUILT_IN = {
     "LoadError": ValueError,
     "TargetError": ValueError,
     "EditError": ValueError,
+    "AnnotationError": ValueError,
+    "StoreError": OSError,
 }
 
 

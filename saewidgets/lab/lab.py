@@ -1,13 +1,14 @@
-"""The lab: models and SAEs, what can be asked of them, and steering."""
+"""The lab: models and SAEs, what can be asked of them, steering, and what people say of it all."""
 
 from __future__ import annotations
 
 import saewidgets.views  # noqa: F401 - results show themselves in a notebook
+from saewidgets.lab.annotating import Annotating
 from saewidgets.lab.comparing import Comparing
 from saewidgets.lab.questions import Questions
 
 
-class Lab(Questions, Comparing):
+class Lab(Questions, Comparing, Annotating):
     """Models and SAEs in memory, by name. Nothing of the user's is changed by anything here.
 
     Args:

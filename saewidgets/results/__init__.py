@@ -1,6 +1,8 @@
 """What the analyses return: frozen dataclasses of numpy arrays and strings, without torch and without widgets."""
 
 from saewidgets.results.activations import Activations, ActivationsBatch, FeatureActivity, FeatureValue
+from saewidgets.results.agreement import Agreement
+from saewidgets.results.annotation import Annotation, Explanation, Pin, Problem, Rating, Target
 from saewidgets.results.feature_id import FeatureId
 from saewidgets.results.generation import Generation, NextToken, NextTokenRow, Reach, Strength
 from saewidgets.results.matched_ways import FeatureChoice, MatchedWay
@@ -35,12 +37,15 @@ from saewidgets.results.tokens import Tokens
 __all__ = [
     "Activations",
     "ActivationsBatch",
+    "Agreement",
+    "Annotation",
     "Coefficient",
     "CoefficientSummary",
     "Comparison",
     "Correlation",
     "CorrelationSummary",
     "Estimate",
+    "Explanation",
     "FeatureActivity",
     "FeatureChoice",
     "FeatureId",
@@ -55,12 +60,15 @@ __all__ = [
     "Order",
     "Overlap",
     "OverlapSummary",
+    "Pin",
     "Prediction",
+    "Problem",
     "RankKey",
     "RankMethod",
     "RankedFeature",
     "Ranking",
     "RankingBatch",
+    "Rating",
     "Reach",
     "Scope",
     "SideEffect",
@@ -68,5 +76,6 @@ __all__ = [
     "SteeringComparison",
     "SteeringVector",
     "Strength",
+    "Target",
     "Tokens",
 ]

@@ -1,0 +1,140 @@
+"""Annotations from and to single files: CSV, JSON and Neuronpedia's explanations."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from saewidgets.annotations.neuronpedia import from_neuronpedia, is_neuronpedia
+from saewidgets.annotations.tables import Operation, from_csv, from_json, to_csv, to_json
+from saewidgets.errors import AnnotationError, StoreError
+from saewidgets.results.annotation import Annotation, Target
+
+BYTES_LIMIT = 256 * 2**20
+
+
+def operations_of(
+    path: str | os.PathLike[str], base: Target | None = None, source: str | None = None, d_sae: int | None = None
+) -> list[Operation]:
+    """What a file says, as operations for :meth:`AnnotationStore.write`; its content tells what it is.
+
+    Args:
+        path: A ``.csv`` of ours or with the columns ``feature`` and ``label``; a ``.json`` of ours; or explanations of
+            Neuronpedia as ``.json`` or ``.jsonl``. Each may be gzipped. 256 MiB at most.
+        base: The SAE that rows belong to which name none: a target with its model, hook and content hash.
+        source: Of Neuronpedia: the ``layer`` that is wanted.
+        d_sae: Number of features of the SAE, where known.
+
+    Raises:
+        AnnotationError: The file cannot be read, or is something else.
+    """
+    path = Path(path).expanduser()
+    text = _text(path)
+    name = path.name.removesuffix(".gz")
+    if name.endswith(".csv"):
+        return _bounded(from_csv(text, base), d_sae)
+    data = _json(text, path)
+    if isinstance(data, dict) and "format" in data:
+        return _bounded(from_json(text, base), d_sae)
+    if not is_neuronpedia(data):
+        expected = "a CSV or JSON of annotations, or Neuronpedia's explanations"
+        raise AnnotationError("This file has no annotations.", got=path.name, expected=expected)
+    if base is None:
+        do = "import it with lab.import_annotations(path, sae=...)"
+        raise AnnotationError("Neuronpedia does not say which of your SAEs it means.", got=path.name, do=do)
+    return from_neuronpedia(data, base, source, d_sae)
+
+
+def _bounded(operations: list[Operation], d_sae: int | None) -> list[Operation]:
+    for target, _ in operations:
+        if d_sae is not None and target.feature is not None and target.feature >= d_sae:
+            got = f"feature {target.feature}"
+            raise AnnotationError("The file is about another SAE.", got=got, expected=f"< {d_sae}")
+    return operations
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path) as file:
+                data = file.read(BYTES_LIMIT + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(BYTES_LIMIT + 1)
+        if len(data) > BYTES_LIMIT:
+            raise AnnotationError(
+                "The file is too large.", got=path.name, expected=f"{BYTES_LIMIT // 2**20} MiB at most"
+            )
+        return data.decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise AnnotationError("The file cannot be read.", got=f"{path}: {error}"[:300]) from error
+
+
+def _json(text: str, path: Path) -> object:
+    """One JSON text, or one a line."""
+    try:
+        try:
+            return json.loads(text)
+        except ValueError:
+            lines = [line for line in text.split("\n") if line.strip()]
+            if len(lines) < 2:
+                raise
+            return [json.loads(line) for line in lines]
+    except (ValueError, RecursionError) as error:
+        got = f"{path.name}: {'nested too deeply' if isinstance(error, RecursionError) else error}"[:200]
+        raise AnnotationError("The file is not JSON.", got=got) from error
+
+
+def write_annotations(
+    annotations: Sequence[Annotation], path: str | os.PathLike[str], suffix: str | None = None
+) -> None:
+    """Write annotations to one file, ".csv" or ".json", by its ending unless told; it is whole or as it was.
+
+    Raises:
+        AnnotationError: Another ending.
+        StoreError: It cannot be written.
+    """
+    path = Path(path).expanduser()
+    makers = {".csv": to_csv, ".json": to_json}
+    suffix = path.suffix if suffix is None else suffix
+    if suffix not in makers:
+        raise AnnotationError("Annotations are written as CSV or JSON.", got=path.name, expected="a .csv or .json file")
+    write_file(path, makers[suffix](annotations).encode())
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Put a file in the place of another in one step; a link stays one, and permissions stay as they are.
+
+    Raises:
+        StoreError: It cannot be written; the file is as it was.
+    """
+    path = path.resolve()
+    temporary = None
+    try:
+        mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException as error:
+        if temporary is not None:
+            with suppress(OSError):
+                Path(temporary).unlink()
+        if isinstance(error, OSError):
+            got = f"{path}: {error.strerror or error}"
+            raise StoreError("The file was not written.", got=got, do="it is as it was before") from error
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,111 @@
+"""The command ``saewidgets``.
+
+Exit status: 0 done, 1 something is wrong and was said, 2 the command was not understood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import saewidgets
+from saewidgets.errors import SaewidgetsError
+from saewidgets.results.text import one_line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, given as on the command line.
+
+    Example:
+        >>> main(["--version"])  # doctest: +SKIP
+        saewidgets 0.1.0
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except SaewidgetsError as error:
+        print("\n".join(one_line(line) for line in str(error).split("\n")), file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # | head
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the interpreter's last flush
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="saewidgets", description="A microscope for sparse autoencoders that lives in a notebook cell."
+    )
+    parser.add_argument("--version", action="version", version=f"saewidgets {saewidgets.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _annotations(commands)
+    _clean(commands)
+    _doctor(commands)
+    return parser
+
+
+def _annotations(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "merge, export or check folders of annotations"
+    parser = commands.add_parser("annotations", help=text, description=text)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    text = "put several people's folders into a new one"
+    merge = verbs.add_parser("merge", help=text, description=text)
+    merge.add_argument("folders", nargs="+", metavar="FOLDER", help="a folder of annotations, or one file of it")
+    merge.add_argument("--out", required=True, metavar="FOLDER", help="a folder that is empty, or not there yet")
+    merge.set_defaults(run=_run_merge)
+    text = "write what stands in a folder to one file"
+    export = verbs.add_parser("export", help=text, description=text)
+    export.add_argument("folder", nargs="?", metavar="FOLDER", help="default: saewidgets_annotations")
+    export.add_argument("--csv", metavar="FILE", help="a table for people and spreadsheets")
+    export.add_argument("--json", metavar="FILE", help="for other programs, and for lab.import_annotations")
+    export.set_defaults(run=_run_export)
+    text = "say what is in a folder and what cannot be read; status 1 where anything cannot"
+    check = verbs.add_parser("check", help=text, description=text)
+    check.add_argument("folder", nargs="?", metavar="FOLDER", help="default: saewidgets_annotations")
+    check.set_defaults(run=_run_check)
+
+
+def _clean(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "remove saved widget state, which hides outputs on GitHub, from notebooks; nothing else changes"
+    parser = commands.add_parser("clean", help=text, description=text)
+    parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
+    parser.add_argument("--check", action="store_true", help="change nothing; status 1 where there is state to remove")
+    parser.set_defaults(run=_run_clean)
+
+
+def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "say what is installed and what works here, without the network; status 1 where something needed does not"
+    parser = commands.add_parser("doctor", help=text, description=text)
+    parser.add_argument("--quick", action="store_true", help="do not run the bundled model")
+    parser.set_defaults(run=_run_doctor)
+
+
+def _run_merge(options: argparse.Namespace) -> int:
+    from saewidgets.cli.annotations import merge_folders
+
+    return merge_folders(options.folders, options.out)
+
+
+def _run_export(options: argparse.Namespace) -> int:
+    from saewidgets.cli.annotations import export_folder
+
+    return export_folder(options.folder, options.csv, options.json)
+
+
+def _run_check(options: argparse.Namespace) -> int:
+    from saewidgets.cli.annotations import check_folder
+
+    return check_folder(options.folder)
+
+
+def _run_clean(options: argparse.Namespace) -> int:
+    from saewidgets.cli.clean import clean_notebooks
+
+    return clean_notebooks(options.notebooks, options.check)
+
+
+def _run_doctor(options: argparse.Namespace) -> int:
+    from saewidgets.cli.doctor import examine
+
+    return examine(quick=options.quick)
