@@ -76,3 +76,7 @@ class TargetError(SaewidgetsError, ValueError):
 
 class EditError(SaewidgetsError, ValueError):
     """An edit, a vector or a way to decode that cannot be used."""
+
+
+class IndexBuildError(SaewidgetsError, ValueError):
+    """A setting or a corpus that no index can be built with."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import saewidgets.views  # noqa: F401 - results show themselves in a notebook
+from saewidgets.lab.indexing import Indexing
 from saewidgets.lab.questions import Questions
 from saewidgets.lab.steering import Steering
 
 
-class Lab(Questions, Steering):
+class Lab(Questions, Steering, Indexing):
     """Models and SAEs in memory, by name. Nothing of the user's is changed by anything here.
 
     Args:

@@ -2,6 +2,19 @@
 
 from saewidgets.results.activations import Activations, ActivationsBatch, FeatureActivity, FeatureValue
 from saewidgets.results.feature_id import FeatureId
+from saewidgets.results.feature_stats import (
+    CoFiring,
+    ConceptMatch,
+    Example,
+    FeatureStats,
+    Histogram,
+    Interval,
+    LogitEffects,
+    Neighbour,
+    NeuronAlignment,
+    Quantile,
+    TokenEffect,
+)
 from saewidgets.results.generation import Generation, NextToken, NextTokenRow
 from saewidgets.results.memory import Memory, MemoryItem
 from saewidgets.results.ranking import (
@@ -31,18 +44,27 @@ from saewidgets.results.tokens import Tokens
 __all__ = [
     "Activations",
     "ActivationsBatch",
+    "CoFiring",
     "Coefficient",
     "CoefficientSummary",
     "Comparison",
+    "ConceptMatch",
     "Correlation",
     "CorrelationSummary",
     "Estimate",
+    "Example",
     "FeatureActivity",
     "FeatureId",
+    "FeatureStats",
     "FeatureValue",
     "Generation",
+    "Histogram",
+    "Interval",
+    "LogitEffects",
     "Memory",
     "MemoryItem",
+    "Neighbour",
+    "NeuronAlignment",
     "NextToken",
     "NextTokenRow",
     "Node",
@@ -50,6 +72,7 @@ __all__ = [
     "Overlap",
     "OverlapSummary",
     "Prediction",
+    "Quantile",
     "RankKey",
     "RankMethod",
     "RankedFeature",
@@ -57,5 +80,6 @@ __all__ = [
     "RankingBatch",
     "Scope",
     "SteeringVector",
+    "TokenEffect",
     "Tokens",
 ]

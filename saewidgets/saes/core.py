@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -101,6 +103,24 @@ class SAE(ABC):
     def tensors(self) -> Iterator[Tensor]:
         """Every tensor that it holds."""
         return (value for value in vars(self).values() if isinstance(value, Tensor))
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of the kind, the settings of the encoder and the bytes of every tensor, as hexadecimal digits.
+
+        It is the same for the same SAE in another process, on another device or under another name.
+        """
+        how = (self.kind, self.apply_b_dec_to_input, self.normalization, self.reshape_heads)
+        digest = hashlib.sha256(repr(how).encode())
+        for name, value in sorted(vars(self).items()):
+            if name.startswith("_"):
+                continue
+            if isinstance(value, Tensor):
+                digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+            elif name in {"k", "rescale_by_decoder_norm"}:
+                digest.update(f"{name}={value}".encode())
+        return digest.hexdigest()
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "*batch"]) -> tuple[Float[Tensor, "*rows d_sae"], EncodeState]:

@@ -1,0 +1,269 @@
+"""An index on disk, looked up feature by feature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saewidgets.errors import FeatureIndexError, LoadError
+from saewidgets.index import scale as bins
+from saewidgets.index import store
+from saewidgets.index.cofiring import CoFiringTable
+from saewidgets.index.hashing import priority, salt
+from saewidgets.index.intervals import N_INTERVALS
+from saewidgets.results import FeatureId, Tokens
+from saewidgets.results.feature_stats import CoFiring, Example, FeatureStats, Histogram, Interval, Quantile
+from saewidgets.results.numbers import whole_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Weights = tuple[Any, Any]
+LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
+N_COFIRING = 10
+
+
+class FeatureIndex:
+    """Every feature of one SAE over a corpus; mapped from disk, read where it is looked at.
+
+    Args:
+        path: The folder that ``build_index`` wrote.
+        name: What to call the SAE; by default as it was called then.
+
+    Raises:
+        LoadError: It is no index, one of a newer version, or one that is cut short or damaged.
+
+    Attributes:
+        labels: What people call features, by number; shown and searched, never stored here.
+
+    Example:
+        >>> index = FeatureIndex("my_index")  # doctest: +SKIP
+        >>> index.to_frame().nlargest(10, "density")  # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | Path, name: str | None = None) -> None:
+        self._stored = store.read(Path(path).expanduser())
+        self.name = name or str(self.manifest["sae"]["name"])
+        self._weights: Callable[[], Weights] | None = None
+        self.labels: Mapping[int, str] = {}
+        self._features = self._stored.tables["features.arrow"]
+
+    def __repr__(self) -> str:
+        return f"FeatureIndex({self.name!r}, {self.d_sae:,} features over {self.n_tokens:,} tokens)"
+
+    def __len__(self) -> int:
+        return self.d_sae
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._stored.folder
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What it says about itself: model, SAE, corpus, settings, versions, files."""
+        return self._stored.manifest
+
+    @property
+    def d_sae(self) -> int:
+        """Number of features."""
+        return self.manifest["sae"]["d_sae"]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens counted: without those that are masked."""
+        return self.manifest["corpus"]["n_tokens"]
+
+    @property
+    def sample(self) -> str:
+        """What the corpus is, in words."""
+        corpus = self.manifest["corpus"]
+        masked = f"; {corpus['n_special']:,} special tokens masked" if corpus["n_special"] else ""
+        sinks = f", {corpus['n_sinks']:,} sinks" if corpus["n_sinks"] else ""
+        return f"index of {corpus['n_tokens']:,} tokens of {corpus['n_texts']:,} texts{masked}{sinks}"
+
+    @property
+    def count(self) -> np.ndarray:
+        """Tokens that each feature fires on, int64 [d_sae]."""
+        return self._features["count"]
+
+    @property
+    def max(self) -> np.ndarray:
+        """Largest activation of each feature, float32 [d_sae]; 0 where it never fires."""
+        return self._features["max"]
+
+    @cached_property
+    def density(self) -> np.ndarray:
+        """Share of the tokens that each feature fires on, float64 [d_sae]."""
+        return self.count / self.n_tokens
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """Mean of each feature's activations above 0, float64 [d_sae]; 0 where it never fires."""
+        return self._features["sum"] / np.maximum(self.count, 1)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on disk."""
+        return sum(entry["bytes"] for entry in self.manifest["files"].values())
+
+    def verify(self) -> None:
+        """Read every byte and compare it with what was written.
+
+        Raises:
+            LoadError: A file has changed.
+        """
+        store.verify(self._stored)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a feature: feature, count, density, max, mean, label."""
+        import pandas as pd
+
+        columns = {"feature": np.arange(self.d_sae), "count": self.count, "density": self.density}
+        label = [self.labels.get(n, "") for n in range(self.d_sae)]
+        return pd.DataFrame({**columns, "max": self.max, "mean": self.mean, "label": label})
+
+    def bind(self, weights: Callable[[], Weights]) -> None:
+        """Give it a model: without one tokens read ``<7>``, and what weights say of a feature is left out.
+
+        Args:
+            weights: Called when it is first needed; gives the function from token ids to tokens, and the geometry.
+        """
+        self._weights = weights
+        self.__dict__.pop("_bound", None)
+
+    @cached_property
+    def _bound(self) -> Weights:
+        return self._weights() if self._weights else (None, None)
+
+    # ---- one feature -----------------------------------------------------------------------------------------------
+
+    def feature(self, feature: int | np.integer, *, weights: bool = True) -> FeatureStats:
+        """All that is known of one feature.
+
+        Args:
+            feature: Its number.
+            weights: Whether to add what its weights say: logit effects, neighbours, alignment.
+
+        Raises:
+            FeatureIndexError: Not a whole number from 0 to d_sae - 1.
+        """
+        n = self._number(feature)
+        count, largest = int(self.count[n]), float(self.max[n])
+        mean = float(self.mean[n])
+        spread = float(self._features["sum_squares"][n]) / max(count, 1) - mean**2
+        fine = self._fine(n)
+        geometry = self._bound[1] if weights else None
+        return FeatureStats(
+            feature=FeatureId(self.name, n), n_tokens=self.n_tokens, count=count, max=largest, mean=mean,
+            std=max(spread, 0.0) ** 0.5, quantiles=self._quantiles(fine, count, largest), histogram=self._equal(n),
+            fine_histogram=fine, intervals=self._intervals(n), top=self._top(n), cofiring=self.cofiring(n),
+            logits=geometry.logits(n) if geometry else None, neighbours=geometry.neighbours(n) if geometry else (),
+            encoder_cosine=geometry.encoder_cosine(n) if geometry else None,
+            neurons=geometry.neurons(n) if geometry else (), label=self.labels.get(n, ""),
+            hook=self.manifest["sae"]["hook"], model=self.manifest["model"]["name"], sample=self.sample,
+        )  # fmt: skip
+
+    def _decode(self, ids: np.ndarray) -> Tokens:
+        return self._bound[0](ids)
+
+    def cofiring(self, feature: int | np.integer, k: int = N_COFIRING) -> tuple[CoFiring, ...]:
+        """The k features that fire most on the same tokens, by Jaccard index.
+
+        Raises:
+            FeatureIndexError: Not a whole number from 0 to d_sae - 1.
+        """
+        return self._cofiring.of(self._number(feature), k)
+
+    @cached_property
+    def _cofiring(self) -> CoFiringTable:
+        pairs, salted = self._stored.tables["cofiring.arrow"], salt(self.manifest["settings"]["seed"], "token")
+        return CoFiringTable(
+            self.name, self.count, self._features["sketch"], pairs["token"], pairs["feature"],
+            lambda tokens: priority(salted, tokens),
+        )  # fmt: skip
+
+    def _number(self, feature: int | np.integer) -> int:
+        number = whole_number(feature)
+        if number is None or not 0 <= number < self.d_sae:
+            raise FeatureIndexError(
+                f"SAE '{self.name}' has no such feature.", got=repr(feature),
+                expected=f"a whole number in 0..{self.d_sae - 1}",
+            )  # fmt: skip
+        return number
+
+    def _fine(self, n: int) -> Histogram:
+        scale = int(self._features["scale"][n])
+        edges = bins.edges(scale) if self.count[n] else np.zeros(bins.N_BINS + 1)
+        return Histogram(self._features["histogram"][n].astype(np.int64), edges)
+
+    def _equal(self, n: int) -> Histogram:
+        """32 to 64 bins of equal width, up to the one that holds the maximum."""
+        if not self.count[n]:
+            return Histogram(np.zeros(0, np.int64), np.zeros(1))
+        counts = bins.to_linear(self._features["histogram"][n].astype(np.int64))
+        used = int(np.flatnonzero(counts)[-1]) + 1
+        return Histogram(counts[:used], np.ldexp(np.arange(used + 1) / bins.LINEAR, int(self._features["scale"][n])))
+
+    @staticmethod
+    def _quantiles(fine: Histogram, count: int, largest: float) -> tuple[Quantile, ...]:
+        if not count:
+            return ()
+        below = np.concatenate([[0], fine.counts.cumsum()])
+        ranks = np.maximum(np.ceil(np.array(LEVELS) * count - 1e-9), 1)
+        column = np.searchsorted(below, ranks, side="left") - 1
+        low, high = fine.edges[column], np.minimum(fine.edges[column + 1], largest)
+        value = low + (high - low) * (ranks - below[column] - 0.5) / fine.counts[column]
+        return tuple(Quantile(*map(float, row)) for row in zip(LEVELS, value, low, high, strict=True))
+
+    def _intervals(self, n: int) -> tuple[Interval, ...]:
+        count, edges = int(self.count[n]), float(self.max[n]) * np.arange(N_INTERVALS + 1) / N_INTERVALS
+        counts, low, high, mass = (
+            self._features[f"interval_{c}"][n].tolist() for c in ("count", "low", "high", "mass")
+        )
+        k, total = self.manifest["settings"]["per_interval"], float(self._features["sum"][n])
+        values, positions = self._features["sample_activation"][n], self._features["sample_position"][n]
+        edges[-1] = float(self.max[n])
+        return tuple(
+            Interval(
+                low=float(edges[i]),
+                high=float(edges[i + 1]),
+                count=counts[i],
+                count_low=low[i],
+                count_high=high[i],
+                share=counts[i] / count if count else 0.0,
+                mass=mass[i],
+                mass_share=mass[i] / total if total else 0.0,
+                examples=self._examples(values[i * k : (i + 1) * k], positions[i * k : (i + 1) * k]),
+            )
+            for i in range(N_INTERVALS)
+        )
+
+    def _top(self, n: int) -> tuple[Example, ...]:
+        return self._examples(self._features["top_activation"][n], self._features["top_position"][n])
+
+    def _examples(self, values: np.ndarray, positions: np.ndarray) -> tuple[Example, ...]:
+        held = values > 0
+        if not held.any():
+            return ()
+        tokens, windows = self._stored.tables["tokens.arrow"]["id"], self._stored.tables["windows.arrow"]
+        starts, places = windows["start"], positions[held].astype(np.int64)
+        at = np.searchsorted(starts, places, side="right") - 1
+        if places.max() >= len(tokens) or at.min() < 0:
+            raise LoadError(f"The index in {self.path} is damaged.", got="an example outside of its tokens")
+        ends = np.where(at + 1 < len(starts), starts[np.minimum(at + 1, len(starts) - 1)], len(tokens))
+        return tuple(
+            Example(
+                activation=float(value),
+                position=int(place - starts[window]),
+                ids=tokens[starts[window] : end].astype(np.int64),
+                text=int(windows["text"][window]),
+                offset=int(windows["offset"][window]),
+                decode=self._decode if self._weights else None,
+            )
+            for value, place, window, end in zip(values[held].tolist(), places, at, ends, strict=True)
+        )
