@@ -21,6 +21,7 @@ from saewidgets.index.reading import Counts, Placed, Reader, batches
 from saewidgets.index.settings import SKETCH, Progress, ProgressLine, Settings
 from saewidgets.index.spool import Checkpoint, Spool, saved
 from saewidgets.models import LanguageModel
+from saewidgets.results.steering_vector import Number
 from saewidgets.saes import SAE
 
 BUILD = "build"
@@ -45,7 +46,7 @@ class Builder:
 
     def __init__(
         self, model: LanguageModel, saes: Mapping[str, tuple[SAE, Path]], texts: Any, folder: Path, settings: Settings,
-        on_progress: Callable[[Progress], object] | bool | None = None, checkpoint_seconds: float = 60,
+        on_progress: Callable[[Progress], object] | bool | None = None, checkpoint_seconds: Number = 60,
     ) -> None:  # fmt: skip
         self._model, self._saes, self._folder, self._settings = model, dict(saes), folder, settings
         self._line = ProgressLine() if on_progress is None or on_progress is True else None
@@ -110,7 +111,6 @@ class Builder:
             if self._on_progress(progress) is False:
                 self._save()
                 return False
-        self._count(0)
         return True
 
     def _round(self, windows: Any) -> bool:
@@ -129,6 +129,7 @@ class Builder:
             for waiting, items in zip(self._waiting, self._reader.read(batch), strict=True):
                 waiting.append(items)
             self._count(_ITEMS_AT_ONCE)
+        self._count(1)  # at places that depend on the corpus alone: sums come out the same, bit for bit
         return bool(placed)
 
     @property
@@ -145,7 +146,6 @@ class Builder:
     # ---- going on after a stop -----------------------------------------------------------------------------------
 
     def _save(self) -> None:
-        self._count(0)
         arrays = {f"{n}.{name}": a for n, state in enumerate(self._states) for name, a in state.arrays().items()}
         header = {
             **self._header, "place": asdict(self._corpus.place), "n_tokens": self._spool.n_tokens,
