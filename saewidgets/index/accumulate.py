@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ from saewidgets.index import scale as bins
 from saewidgets.index.bottom_k import BottomK
 from saewidgets.index.hashing import priority, salt
 from saewidgets.index.top import TopContexts
+
+_ROWS_AT_ONCE = 1024
 
 
 class Items(NamedTuple):
@@ -124,20 +127,27 @@ class Accumulator:
             rows = touched[growth == octaves].astype(np.int64)
             self.histogram[rows] = bins.moved(self.histogram[rows], octaves)
             self.mass[rows] = bins.moved_linear(self.mass[rows], octaves)
-            lots = (rows[:, None] * bins.SAMPLED + np.arange(bins.SAMPLED)).reshape(-1)
-            lots, positions, kept = self.sample.take(lots)
-            lots = lots // bins.SAMPLED * bins.SAMPLED + (lots % bins.SAMPLED >> min(octaves, 5))
-            self.sample.add(lots, positions, kept)
+            for n in range(0, len(rows), _ROWS_AT_ONCE):
+                self._move_sample(rows[n : n + _ROWS_AT_ONCE], octaves)
+
+    def _move_sample(self, rows: np.ndarray, octaves: int) -> None:
+        lots = (rows[:, None] * bins.SAMPLED + np.arange(bins.SAMPLED)).reshape(-1)
+        lots, positions, values = self.sample.take(lots)
+        lots = lots // bins.SAMPLED * bins.SAMPLED + (lots % bins.SAMPLED >> min(octaves, 5))
+        self.sample.add(lots, positions, values)
 
     # ---- a checkpoint ----------------------------------------------------------------------------------------------
 
     _PLAIN = ("count", "largest", "squares", "scale", "histogram", "mass")
     _PARTS = ("top", "sample", "sketch")
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The state as named arrays."""
-        parts = {f"{part}.{n}": a for part in self._PARTS for n, a in getattr(self, part).arrays().items()}
-        return {name: getattr(self, name) for name in self._PLAIN} | parts
+    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The state by name, one array after the other."""
+        for name in self._PLAIN:
+            yield name, getattr(self, name)
+        for part in self._PARTS:
+            for name, array in getattr(self, part).arrays():
+                yield f"{part}.{name}", array
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Take the state of :meth:`arrays`."""

@@ -26,7 +26,7 @@ from saewidgets.saes import SAE
 
 BUILD = "build"
 _BATCHES_READ_AHEAD = 8
-_ITEMS_AT_ONCE = 2**20
+_ITEMS_AT_ONCE = 2**19
 _MOST_TOKENS = 2**32 - 2
 
 
@@ -146,12 +146,12 @@ class Builder:
     # ---- going on after a stop -----------------------------------------------------------------------------------
 
     def _save(self) -> None:
-        arrays = {f"{n}.{name}": a for n, state in enumerate(self._states) for name, a in state.arrays().items()}
+        arrays = ((f"{n}.{name}", a) for n, state in enumerate(self._states) for name, a in state.arrays())
         header = {
             **self._header, "place": asdict(self._corpus.place), "n_tokens": self._spool.n_tokens,
             "n_windows": self._spool.n_windows, "counts": [asdict(counts) for counts in self._reader.counts],
         }  # fmt: skip
-        self._spool.save(Checkpoint(header, arrays))
+        self._spool.save(header, arrays)
 
     def _restore(self, before: Checkpoint | None) -> None:
         if before is None:
@@ -240,7 +240,7 @@ def begin_anew(folder: Path, targets: list[Path], keep: bool = False) -> None:
     """
     for target in {folder, *targets}:
         names = {path.name for path in target.iterdir()} if target.is_dir() else set()
-        ours = {store.MANIFEST, BUILD, *store.FILES} | {f"{name}.new" for name in (store.MANIFEST, *store.FILES)}
+        ours = {BUILD, *(f"{name}{end}" for name in store.ALL for end in ("", ".new"))}
         others = names - ours - {path.name for path in targets if path.parent == target}
         if others:
             raise LoadError(
@@ -253,7 +253,7 @@ def begin_anew(folder: Path, targets: list[Path], keep: bool = False) -> None:
                 do="lab.load_index(path), resume=False to build it anew, or another path",
             )  # fmt: skip
     for target in {folder, *targets}:
-        for name in (store.MANIFEST, *store.FILES):
+        for name in store.ALL:
             (target / name).unlink(missing_ok=True)
         if (target / BUILD).is_dir() and not (target / BUILD).is_symlink():
             shutil.rmtree(target / BUILD)

@@ -25,7 +25,7 @@ import numpy as np
 
 from saewidgets.index import scale as bins
 from saewidgets.index.accumulate import Accumulator
-from saewidgets.index.bottom_k import NO_LIMIT, rank_in_group
+from saewidgets.index.bottom_k import NO_LIMIT, order_within, rank_in_group
 
 N_INTERVALS = 10
 _CHUNK = 512
@@ -178,7 +178,7 @@ def _samples(
     row = np.broadcast_to(np.arange(len(rows))[:, None, None], held.interval.shape)
     chosen = held.filled & (held.priorities < limit[row, held.interval])
     group, priorities = (row * N_INTERVALS + held.interval)[chosen], held.priorities[chosen]
-    order = np.lexsort((priorities, group))
+    order = order_within(group, priorities)
     group = group[order]
     rank = rank_in_group(group)
     kept = rank < k

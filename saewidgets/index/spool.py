@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,16 +92,18 @@ class Spool:
         file.flush()
         return np.memmap(file.name, kind, "r", shape=(n,)) if n else np.zeros(0, kind)
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Put a state in place of the one before."""
+    def save(self, header: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]]) -> None:
+        """Put a state in place of the one before; its arrays are asked for one after the other."""
         for file in (self._tokens, self._windows):
             file.flush()
             os.fsync(file.fileno())
-        header = np.frombuffer(json.dumps(checkpoint.header).encode(), np.uint8)
+        plain = np.frombuffer(json.dumps(header).encode(), np.uint8)
         new = self.folder / f"{_STATE}.new"
         with new.open("wb") as file:
-            arrays: Any = {"header": header, **checkpoint.arrays}
-            np.savez(file, **arrays)
+            with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+                for name, array in chain([("header", plain)], arrays):
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                        np.lib.format.write_array(entry, array)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.folder / _STATE)

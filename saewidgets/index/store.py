@@ -3,7 +3,8 @@
 ``manifest.json`` says what the index is of: model, SAE (hash of its tensors), corpus (hash of its texts), settings,
 counts, versions, and the size and hash of each file. ``features.arrow`` has one row a feature, ``tokens.arrow`` the
 token ids of every window that an example lies in, ``windows.arrow`` where each window begins there and in the corpus,
-``cofiring.arrow`` the pairs of token and feature that co-firing is found by. Examples are positions in
+``cofiring.arrow`` the pairs of token and feature that co-firing is found by, and ``weights.arrow``, where there is one,
+what the weights say of each feature. Examples are positions in
 ``tokens.arrow``. Files are mapped into memory and read where they are looked at, so that opening takes no longer for a
 large index. Any reader of Arrow files can read them: pyarrow, pandas, polars, DuckDB, R, Julia.
 """
@@ -24,6 +25,8 @@ from saewidgets.errors import LoadError, MismatchError
 FORMAT, VERSION = "saewidgets-index", 1
 MANIFEST = "manifest.json"
 FILES = ("features.arrow", "tokens.arrow", "windows.arrow", "cofiring.arrow")
+WEIGHTS = "weights.arrow"
+ALL = (MANIFEST, *FILES, WEIGHTS)
 _MAX_MANIFEST_BYTES = 1_000_000
 
 Columns = dict[str, np.ndarray]
@@ -38,24 +41,39 @@ def write(folder: Path, tables: dict[str, Columns], manifest: dict[str, Any]) ->
         manifest: What to say about it; format, version and files are added.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    files = {}
-    for name in FILES:
-        _write_table(folder / name, tables[name])
-        files[name] = {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)}
-    full = {"format": FORMAT, "version": VERSION, **manifest, "files": files}
+    for name in (MANIFEST, WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
+    files = {name: _write_table(folder / name, tables[name]) for name in FILES}
+    _write_manifest(folder, {"format": FORMAT, "version": VERSION, **manifest, "files": files})
+
+
+def add_weights(folder: Path, manifest: dict[str, Any], columns: Columns, how: str | None) -> None:
+    """Add what the weights say to an index.
+
+    Args:
+        folder: Of the index.
+        manifest: Of the index.
+        columns: One row a feature.
+        how: What was done about the final norm; None where there are no logit effects.
+    """
+    files = manifest["files"] | {WEIGHTS: _write_table(folder / WEIGHTS, columns)}
+    _write_manifest(folder, {**manifest, "weights": {"how": how}, "files": files})
+
+
+def _write_manifest(folder: Path, full: dict[str, Any]) -> None:
     new = folder / f"{MANIFEST}.new"
     new.write_text(json.dumps(full, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
     new.replace(folder / MANIFEST)
 
 
-def _write_table(path: Path, columns: Columns) -> None:
+def _write_table(path: Path, columns: Columns) -> dict[str, Any]:
     arrays = {name: _to_arrow(np.ascontiguousarray(column)) for name, column in columns.items()}
     batch = pa.RecordBatch.from_arrays(list(arrays.values()), list(arrays))
     new = path.with_name(f"{path.name}.new")
     with pa.OSFile(str(new), "wb") as sink, ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
     new.replace(path)
+    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
 
 
 def _to_arrow(column: np.ndarray) -> pa.Array:
@@ -87,7 +105,7 @@ def read(folder: Path) -> Stored:
     """
     manifest = read_manifest(folder)
     tables = {}
-    for name in FILES:
+    for name in _files(manifest):
         size = manifest["files"][name]["bytes"]
         path = folder / name
         if not path.is_file() or path.stat().st_size != size:
@@ -96,6 +114,10 @@ def read(folder: Path) -> Stored:
         tables[name] = _read_table(path)
     _check(folder, manifest, tables)
     return Stored(folder, manifest, tables)
+
+
+def _files(manifest: dict[str, Any]) -> list[str]:
+    return [*FILES, *[WEIGHTS] * (WEIGHTS in manifest["files"])]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -124,6 +146,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             expected=VERSION, do="update saewidgets, or build the index again",
         )  # fmt: skip
     _check_shape(path, manifest, _SHAPE)
+    if WEIGHTS in manifest["files"]:
+        _check_shape(path, manifest, {"weights": {"how": str | None}, "files": {WEIGHTS: {"bytes": int}}})
     return manifest
 
 
@@ -190,6 +214,13 @@ def _check(folder: Path, manifest: dict[str, Any], tables: dict[str, Columns]) -
         )
         if not right:
             raise _damaged(folder / name, "other columns than were written")
+    if WEIGHTS in tables:
+        found = {name: (str(column.dtype), len(column), column.ndim) for name, column in tables[WEIGHTS].items()}
+        logits = manifest["weights"]["how"] is not None
+        kinds = {"neighbour": "uint32", "cosine": "float32"}
+        kinds |= {"token": "uint32", "effect": "float32", "logit_histogram": "uint32"} if logits else {}
+        if found != {name: (kind, d_sae, 2) for name, kind in kinds.items()}:
+            raise _damaged(folder / WEIGHTS, "other columns than were written")
 
 
 def feature_columns(examples: int, per_interval: int) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -216,7 +247,7 @@ def verify(stored: Stored) -> None:
     Raises:
         LoadError: A file has changed.
     """
-    for name in FILES:
+    for name in _files(stored.manifest):
         if _sha256(stored.folder / name) != stored.manifest["files"][name]["sha256"]:
             raise _damaged(stored.folder / name, "other bytes than were written")
 

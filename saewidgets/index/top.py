@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from saewidgets.index.bottom_k import rank_in_group
+from saewidgets.index.bottom_k import order_within, rank_in_group
+from saewidgets.index.hashing import mix
 
 
 class TopContexts:
@@ -54,22 +57,33 @@ class TopContexts:
         positions = np.concatenate([self.positions[old][held], positions])
         values = np.concatenate([self.values[old][held], values])
         hashes = np.concatenate([self.hashes[old][held], hashes])
-        order = np.lexsort((positions, -values, hashes, features))
-        features, hashes = features[order], hashes[order]
-        first = np.concatenate([[True], (features[1:] != features[:-1]) | (hashes[1:] != hashes[:-1])])
-        order = order[first]
-        features, hashes, positions, values = features[first], hashes[first], positions[order], values[order]
-        order = np.lexsort((positions, -values, features))
+        order = _best_first(features, values, positions)
+        order = order[np.sort(_first_of_each(features[order], hashes[order]))]
         features = features[order]
         rank = rank_in_group(features)
         kept = rank < self.n
         where, order = (features[kept], rank[kept]), order[kept]
         self.values[where], self.positions[where], self.hashes[where] = values[order], positions[order], hashes[order]
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The state."""
-        return {"values": self.values, "positions": self.positions, "hashes": self.hashes}
+    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The state by name."""
+        yield from (("values", self.values), ("positions", self.positions), ("hashes", self.hashes))
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Take the state of :meth:`arrays`."""
         self.values[:], self.positions[:], self.hashes[:] = (arrays[n] for n in ("values", "positions", "hashes"))
+
+
+def _best_first(features: np.ndarray, values: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Order by feature, then by value from the largest, then by position."""
+    falling = ~values.view(np.uint32)  # the bits of numbers above 0 are ordered as the numbers are
+    return order_within(features, falling.astype(np.uint64) << np.uint64(32) | positions)
+
+
+def _first_of_each(features: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """The first place of each pair of feature and hash, in any order."""
+    pairs = mix(mix(features.astype(np.uint64)) ^ hashes)
+    order = np.argsort(pairs)
+    pairs = pairs[order]
+    starts = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))
+    return np.minimum.reduceat(order, starts)

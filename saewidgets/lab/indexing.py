@@ -11,15 +11,16 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from saewidgets.analysis.activations import activations
 from saewidgets.errors import LoadError, MismatchError, UnknownNameError
 from saewidgets.index import store
 from saewidgets.index.build import BUILD, Builder, begin_anew, probe
 from saewidgets.index.corpus import Corpus
-from saewidgets.index.feature_index import FeatureIndex
+from saewidgets.index.feature_index import FeatureIndex, Source
 from saewidgets.index.geometry import Geometry
 from saewidgets.index.settings import BATCH_TOKENS, Progress, Settings
 from saewidgets.lab.holdings import Holdings
-from saewidgets.results.feature_stats import FeatureStats
+from saewidgets.results import Activations, FeatureStats
 from saewidgets.results.steering_vector import Number
 
 
@@ -50,6 +51,7 @@ class Indexing(Holdings):
         mask_sinks: bool = False,
         on_progress: Callable[[Progress], object] | bool | None = None,
         resume: bool = True,
+        weights: bool | None = None,
         checkpoint_seconds: Number = 60,
     ) -> Any:
         """Read a corpus once and keep, of every feature, what a dashboard shows.
@@ -75,6 +77,8 @@ class Indexing(Holdings):
                 the same call goes on later. By default a line on the standard output where it takes longer; False:
                 nothing.
             resume: Whether to go on with what is at ``path``; otherwise it is built anew.
+            weights: Whether to keep what the weights say of each feature (logit effects, neighbours) too, which is
+                computed when it is asked for otherwise. None: where it takes less than a twentieth of the pass.
             checkpoint_seconds: How often the state is written to disk, from which a killed build goes on.
 
         Returns:
@@ -110,6 +114,9 @@ class Indexing(Holdings):
             if path is None:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
+        for index in (found or {}).values():
+            if weights is not False:
+                index.keep_weights(at_most=float("inf") if weights else self._work_of(index) / 20)
         if path is None and found is not None:
             for index in found.values():
                 weakref.finalize(index, shutil.rmtree, index.path, ignore_errors=True)
@@ -156,7 +163,8 @@ class Indexing(Holdings):
             )  # fmt: skip
         index = FeatureIndex(folder, name)
         self._check_model(index, name)
-        index.bind(lambda: self._weights_of(index, name))
+        owner = weakref.ref(index)
+        index.bind(lambda: self._source_of(owner(), name))
         self._indexes[name] = index
         if held.reference_max is None or held.density is None:
             held.reference_max, held.density = index.max.copy(), index.density.astype("float32")
@@ -198,6 +206,15 @@ class Indexing(Holdings):
 
     # ---- what the above share --------------------------------------------------------------------------------------
 
+    def _work_of(self, index: FeatureIndex) -> float:
+        """About how many multiplications the pass over an index's corpus took."""
+        model, sae = self.model_of(index.name), self._saes[index.name]
+        blocks: Any = getattr(model.model, "blocks", ())
+        block, enters = model.site(sae.hook).block, sae.hook.endswith("resid_pre")
+        below = list(blocks)[: block + (not enters)] if block is not None else []
+        weights = sum(p.numel() for part in below for p in part.parameters())
+        return float(index.manifest["corpus"]["n_read"]) * (weights + sae.d_in * sae.d_sae)
+
     def _sae_of(self, own: dict[str, Any]) -> str:
         """The SAE that an index was built with; the one of the same name first."""
         names = sorted(self._saes, key=lambda name: name != own["name"])
@@ -217,12 +234,18 @@ class Indexing(Holdings):
             model = self.model_of(name)
             store.check_model(index.manifest, model.name, model.d_vocab, probe(model))
 
-    def _weights_of(self, index: FeatureIndex, name: str) -> tuple[Any, Any]:
-        """What an index asks for when a feature is first looked at: tokens as text, and weights."""
-        model = self.model_of(name)
-        self._check_model(index, name)
+    def _source_of(self, index: FeatureIndex | None, name: str) -> Source:
+        """What an index asks for when the model is first needed: it is built, and compared with the index's."""
+        model, sae = self.model_of(name), self._saes[name]
+        if index is not None:
+            self._check_model(index, name)
         others = {n: each for n, each in self._saes.items() if self._reads[n] == self._reads[name]}
-        return model.tokenize, Geometry(model, name, self._saes[name], others)
+
+        def read(prompts: list[Any]) -> Sequence[Activations]:
+            tokens = [model.tokenize(prompt, sae.prepend_bos) for prompt in prompts]
+            return activations(model, sae, tokens, sae_name=name)
+
+        return Source(model.tokenize, Geometry(model, name, sae, others), read, model.token_id)
 
     def _check_whole(self, targets: dict[str, Path], texts: Any, settings: Settings) -> None:
         """Pass if what is at the paths is what would be built."""

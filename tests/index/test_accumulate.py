@@ -8,7 +8,7 @@ import pytest
 from saewidgets.index import scale as bins
 from saewidgets.index.accumulate import Accumulator
 from saewidgets.index.bottom_k import BottomK
-from saewidgets.index.hashing import mix, priority, salt
+from saewidgets.index.hashing import priority, salt
 from saewidgets.index.settings import SKETCH
 from tests.index.planted import accumulated, items, random_items, top_contexts, values_of
 
@@ -115,7 +115,7 @@ def test_state_goes_on_after_it_was_stored(found, state):
     order = np.arange(len(found.features))
     first = accumulated(found, D_SAE, order[:1500])
     second = Accumulator(D_SAE, 4, 6, SKETCH, 0)
-    second.restore({name: array.copy() for name, array in first.arrays().items()})
+    second.restore({name: array.copy() for name, array in first.arrays()})
     second.add(type(found)(*(each[1500:] for each in found)))
     same(state, second)
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ class TestAgainstActivations:
     def test_long_texts_are_read_in_windows(self, lab):
         index = lab.build_index([" ".join(TEXTS)], context=16, on_progress=False)
         ids = lab.model_of().vocabulary.encode_ids(" ".join(TEXTS))
-        found = lab.activations([[0, *ids[n : n + 15]] for n in range(0, len(ids), 15)])
+        found: Any = lab.activations([[0, *ids[n : n + 15]] for n in range(0, len(ids), 15)])
         assert index.count.tolist() == [len(of_feature(found, n)) for n in range(64)]
         example = index.feature(int(index.count.argmax())).top[0]
         assert example.ids[1:].tolist() == ids[example.offset : example.offset + 15]
@@ -121,7 +122,8 @@ class TestAgainstActivations:
     def test_bundled_model(self):
         lab = sw.demo()
         texts = [document.text for document in sw.demo.world.sample(3, 40)]
-        index, found = lab.build_index(texts, on_progress=False), lab.activations(texts)
+        index = lab.build_index(texts, on_progress=False)
+        found: Any = lab.activations(texts)
         indices = np.concatenate([prompt.indices for prompt in found])
         assert np.array_equal(index.count, np.bincount(indices, minlength=index.d_sae))
         largest = np.zeros(index.d_sae, np.float32)
@@ -329,4 +331,5 @@ class TestErrors:
 
     def test_manifest_is_plain_json(self, built):
         manifest = json.loads((built.path / store.MANIFEST).read_text())
-        assert manifest["sae"]["content_hash"] and manifest["versions"]["pyarrow"]
+        assert manifest["sae"]["content_hash"]
+        assert manifest["versions"]["pyarrow"]

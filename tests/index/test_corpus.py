@@ -83,7 +83,7 @@ def test_what_is_no_text_is_named(model, texts, error, what):
         list(Corpus(model, texts, 8, None))
 
 
-@pytest.mark.parametrize("n", range(0, 14))
+@pytest.mark.parametrize("n", range(14))
 def test_goes_on_after_any_window(model, n):
     texts = [TEXTS[0], "", TEXTS[1], [5, 6], ""]
     first = Corpus(model, texts, 8, None)

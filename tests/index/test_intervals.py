@@ -73,7 +73,7 @@ def test_samples_are_of_their_interval_and_none_comes_twice(found, feature):
         assert [known[p] for p in chosen] == [(v, n) for v in result.values[feature, n, :size].tolist()]
 
 
-# ---- uniform: many features fire alike, and each draws a sample of its own ---------------------------------------------
+# ---- uniform: many features fire alike, and each draws a sample ---------------------------------------------
 
 N_FEATURES = 1500
 

@@ -30,7 +30,7 @@ def test_opens_without_a_lab(index):
     alone = FeatureIndex(str(index.path))
     assert np.array_equal(alone.count, index.count)
     stats = alone.feature(7)
-    assert (stats.logits, stats.neighbours, stats.encoder_cosine) == (None, (), None)
+    assert (stats.neighbours, stats.encoder_cosine, stats.neurons) == ((), None, ())
     assert stats.top[0].tokens.strings[0] == f"<{stats.top[0].ids[0]}>"
     alone.verify()
 
@@ -47,7 +47,7 @@ def test_arrays_are_mapped_and_cannot_be_written_to(index):
         index.count[0] = 1
 
 
-@pytest.mark.parametrize("name", store.FILES)
+@pytest.mark.parametrize("name", [*store.FILES, store.WEIGHTS])
 @pytest.mark.parametrize("how", ["cut", "empty", "gone", "longer"])
 def test_files_that_are_not_whole(index, name, how):
     path = index.path / name
@@ -59,7 +59,7 @@ def test_files_that_are_not_whole(index, name, how):
         FeatureIndex(index.path)
 
 
-@pytest.mark.parametrize("name", store.FILES)
+@pytest.mark.parametrize("name", [*store.FILES, store.WEIGHTS])
 def test_files_of_the_right_size_with_nonsense(index, name):
     path = index.path / name
     path.write_bytes(os.urandom(path.stat().st_size))
@@ -109,7 +109,7 @@ def test_manifest_cannot_name_other_files(index, tmp_path):
     (tmp_path / "secret").write_text("x")
     manifest = json.loads((index.path / store.MANIFEST).read_text())
     change(index, files=manifest["files"] | {"../secret": {"bytes": 1, "sha256": ""}})
-    assert set(store.read(index.path).tables) == set(store.FILES)
+    assert set(store.read(index.path).tables) == {*store.FILES, store.WEIGHTS}
 
 
 @pytest.mark.parametrize("name", [".", "nothing"])
