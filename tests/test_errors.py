@@ -17,6 +17,7 @@ BUILT_IN = {
     "LoadError": ValueError,
     "TargetError": ValueError,
     "EditError": ValueError,
+    "IndexBuildError": ValueError,
 }
 
 

@@ -10,22 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from saewidgets.errors import FeatureIndexError, IndexBuildError, LoadError
-from saewidgets.index import scale as bins
 from saewidgets.index import search, store
 from saewidgets.index.cofiring import CoFiringTable
+from saewidgets.index.feature_row import FeatureRow
 from saewidgets.index.geometry import Geometry, logit_effects
 from saewidgets.index.hashing import priority, salt
-from saewidgets.index.intervals import N_INTERVALS
 from saewidgets.results import Activations, FeatureId, Tokens
 from saewidgets.results.feature_stats import (
     CoFiring,
     ConceptMatch,
-    Example,
     FeatureStats,
-    Histogram,
-    Interval,
     LogitEffects,
-    Quantile,
 )
 from saewidgets.results.numbers import whole_number
 from saewidgets.results.steering_vector import Number
@@ -33,7 +28,6 @@ from saewidgets.results.steering_vector import Number
 if TYPE_CHECKING:
     import pandas as pd
 
-LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
 N_COFIRING = 10
 
 
@@ -242,20 +236,19 @@ class FeatureIndex:
             FeatureIndexError: Not a whole number from 0 to d_sae - 1.
         """
         n = self._number(feature)
-        count, largest = int(self.count[n]), float(self.max[n])
-        mean = float(self.mean[n])
-        spread = float(self._features["sum_squares"][n]) / max(count, 1) - mean**2
-        fine = self._fine(n)
+        decode = self._decode if self._source else None
+        row = FeatureRow(self._stored, n, decode)
         geometry = self._geometry if weights else None
         return FeatureStats(
-            feature=FeatureId(self.name, n), n_tokens=self.n_tokens, count=count, max=largest, mean=mean,
-            std=max(spread, 0.0) ** 0.5, quantiles=self._quantiles(fine, count, largest), histogram=self._equal(n),
-            fine_histogram=fine, intervals=self._intervals(n), top=self._top(n), cofiring=self.cofiring(n),
+            feature=FeatureId(self.name, n), n_tokens=self.n_tokens, count=row.count, max=row.max, mean=row.mean,
+            std=row.std, quantiles=row.quantiles(), histogram=row.histogram(), fine_histogram=row.fine,
+            intervals=row.intervals(), top=row.top(), cofiring=self.cofiring(n),
             logits=self._logits(n) if weights else None,
             neighbours=geometry.neighbours(n, self._near(n)) if geometry else (),
             encoder_cosine=geometry.encoder_cosine(n) if geometry else None,
-            neurons=geometry.neurons(n) if geometry else (), label=self.labels.get(n, ""), concepts=self.concepts.get(n, ()),
-            hook=self.manifest["sae"]["hook"], model=self.manifest["model"]["name"], sample=self.sample,
+            neurons=geometry.neurons(n) if geometry else (), label=self.labels.get(n, ""),
+            concepts=self.concepts.get(n, ()), hook=self.manifest["sae"]["hook"],
+            model=self.manifest["model"]["name"], sample=self.sample,
         )  # fmt: skip
 
     def _logits(self, n: int) -> LogitEffects | None:
@@ -324,78 +317,6 @@ class FeatureIndex:
                 expected=f"a whole number in 0..{self.d_sae - 1}",
             )  # fmt: skip
         return number
-
-    def _fine(self, n: int) -> Histogram:
-        scale = int(self._features["scale"][n])
-        edges = bins.edges(scale) if self.count[n] else np.zeros(bins.N_BINS + 1)
-        return Histogram(self._features["histogram"][n].astype(np.int64), edges)
-
-    def _equal(self, n: int) -> Histogram:
-        """32 to 64 bins of equal width, up to the one that holds the maximum."""
-        if not self.count[n]:
-            return Histogram(np.zeros(0, np.int64), np.zeros(1))
-        counts = bins.to_linear(self._features["histogram"][n].astype(np.int64))
-        used = int(np.flatnonzero(counts)[-1]) + 1
-        return Histogram(counts[:used], np.ldexp(np.arange(used + 1) / bins.LINEAR, int(self._features["scale"][n])))
-
-    @staticmethod
-    def _quantiles(fine: Histogram, count: int, largest: float) -> tuple[Quantile, ...]:
-        if not count:
-            return ()
-        below = np.concatenate([[0], fine.counts.cumsum()])
-        ranks = np.maximum(np.ceil(np.array(LEVELS) * count - 1e-9), 1)
-        column = np.searchsorted(below, ranks, side="left") - 1
-        low, high = fine.edges[column], np.minimum(fine.edges[column + 1], largest)
-        value = low + (high - low) * (ranks - below[column] - 0.5) / fine.counts[column]
-        return tuple(Quantile(*map(float, row)) for row in zip(LEVELS, value, low, high, strict=True))
-
-    def _intervals(self, n: int) -> tuple[Interval, ...]:
-        count, edges = int(self.count[n]), float(self.max[n]) * np.arange(N_INTERVALS + 1) / N_INTERVALS
-        counts, low, high, mass = (
-            self._features[f"interval_{c}"][n].tolist() for c in ("count", "low", "high", "mass")
-        )
-        k, total = self.manifest["settings"]["per_interval"], float(self._features["sum"][n])
-        values, positions = self._features["sample_activation"][n], self._features["sample_position"][n]
-        edges[-1] = float(self.max[n])
-        return tuple(
-            Interval(
-                low=float(edges[i]),
-                high=float(edges[i + 1]),
-                count=counts[i],
-                count_low=low[i],
-                count_high=high[i],
-                share=counts[i] / count if count else 0.0,
-                mass=mass[i],
-                mass_share=mass[i] / total if total else 0.0,
-                examples=self._examples(values[i * k : (i + 1) * k], positions[i * k : (i + 1) * k]),
-            )
-            for i in range(N_INTERVALS)
-        )
-
-    def _top(self, n: int) -> tuple[Example, ...]:
-        return self._examples(self._features["top_activation"][n], self._features["top_position"][n])
-
-    def _examples(self, values: np.ndarray, positions: np.ndarray) -> tuple[Example, ...]:
-        held = values > 0
-        if not held.any():
-            return ()
-        tokens, windows = self._stored.tables["tokens.arrow"]["id"], self._stored.tables["windows.arrow"]
-        starts, places = windows["start"], positions[held].astype(np.int64)
-        at = np.searchsorted(starts, places, side="right") - 1
-        if places.max() >= len(tokens) or at.min() < 0:
-            raise LoadError(f"The index in {self.path} is damaged.", got="an example outside of its tokens")
-        ends = np.where(at + 1 < len(starts), starts[np.minimum(at + 1, len(starts) - 1)], len(tokens))
-        return tuple(
-            Example(
-                activation=float(value),
-                position=int(place - starts[window]),
-                ids=tokens[starts[window] : end].astype(np.int64),
-                text=int(windows["text"][window]),
-                offset=int(windows["offset"][window]),
-                decode=self._decode if self._source else None,
-            )
-            for value, place, window, end in zip(values[held].tolist(), places, at, ends, strict=True)
-        )
 
 
 def _nameless(ids: list[int]) -> tuple[bytes, ...]:

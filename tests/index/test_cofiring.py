@@ -44,7 +44,7 @@ def test_is_exact_where_features_fire_on_few_tokens():
 
 def test_most_alike_come_first_and_no_more_than_asked_for():
     table, _ = planted([0.01, 0, 0.012, 0.008, 0.015])
-    found = table.of(0, 2)
+    found = list(table.of(0, 2))
     assert len(found) <= 2
     assert found[0].feature.index == 1
     assert [each.jaccard for each in found] == sorted((each.jaccard for each in found), reverse=True)
