@@ -21,10 +21,14 @@ def geometry(lab):
     return Geometry(lab.model_of(), "sae", lab.saes["sae"], lab.saes)
 
 
-def test_logit_effects_are_the_change_of_the_logits(lab, geometry):
-    """With the final norm's scale put back, a small step along the row changes the logits by the effects."""
-    model, sae = lab.model_of().model, lab.saes["sae"]
+def test_logit_effects_are_the_change_of_the_logits(make_model, make_tensors):
+    """But for the final norm's scale, a small step along the row changes the logits by the effects."""
+    model, sae = make_model(), load_sae(make_tensors(), HOOK)
     torch.manual_seed(0)
+    with torch.no_grad():
+        model.ln_final.weight.copy_(torch.rand(32))
+    lab = sw.Lab(model)
+    geometry = Geometry(lab.model_of(lab.add_sae(make_tensors(), hook=HOOK)), "sae", sae, {})
     x, step = torch.randn(1, 1, 32, dtype=torch.float64), 1e-6
     weight = model.ln_final.weight.double()
     row = sae.W_dec[5].double()

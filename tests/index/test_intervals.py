@@ -133,6 +133,11 @@ def test_samples_are_uniform_where_an_edge_cuts_a_crowded_bin():
     assert means[8] == 4
 
 
+def test_samples_are_uniform_where_a_cut_bin_holds_some_more_outside_than_inside():
+    values = np.concatenate([np.full(50, 9.0), np.linspace(9.05, 9.45, 20), np.linspace(9.55, 10.0, 20)])
+    assert check_uniform(values.astype(np.float32), 4, 6)[9] > 0.5
+
+
 def test_taking_all_that_is_held_would_not_be_uniform():
     """The check above sees it: without the limit, members of the cut bin are drawn too seldom."""
     crowd, cut, apart = np.full(300, 9.0), np.linspace(9.05, 9.45, 6), np.linspace(9.55, 10.0, 8)
