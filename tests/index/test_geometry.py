@@ -41,6 +41,7 @@ def test_logit_effects_are_the_change_of_the_logits(make_model, make_tensors):
     found = geometry.effects(torch.tensor([5]))[0]
     assert torch.allclose(found.double(), expected, atol=1e-5)
     top = geometry.logits(5)
+    assert top is not None
     assert [each.id for each in top.top] == expected.topk(10).indices.tolist()
     assert [each.id for each in top.bottom] == expected.topk(10, largest=False).indices.tolist()
     assert top.top[0].token == lab.model_of().token_text(top.top[0].id)
