@@ -52,11 +52,6 @@ def interval_edges(largest: np.ndarray) -> np.ndarray:
     return largest.astype(np.float64)[:, None] * np.arange(1, N_INTERVALS) / N_INTERVALS
 
 
-def interval_of(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Interval (0..9) of each activation: how many edges lie below it; ``edges`` [n, 9] row by row."""
-    return (values.astype(np.float64)[..., None] > edges).sum(-1)
-
-
 def intervals(state: Accumulator, k: int) -> Intervals:
     """The intervals of all features.
 
@@ -105,9 +100,20 @@ def _held(state: Accumulator, rows: np.ndarray, edges: np.ndarray) -> _Held:
     positions, values, priorities, filled = (
         np.take_along_axis(each, order, -1) for each in (positions, values, priorities, filled)
     )
-    interval = interval_of(values, edges[:, None, None, :])
+    first, _ = _reach(state, rows, edges)
+    beyond = np.append(edges, np.full((len(rows), 1), np.inf), axis=1)
+    # No bin has more than one edge inside: its width is at most max / 16.
+    interval = first[..., None] + (values > np.take_along_axis(beyond, first, 1)[..., None])
     counts = bins.to_linear(state.histogram[rows].astype(np.int64)).reshape(len(rows), bins.SAMPLED, 2).sum(2)
     return _Held(positions, values, priorities, filled, interval, counts <= sample.k)
+
+
+def _reach(state: Accumulator, rows: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last interval that the activations of each bin [n, 32] may lie in."""
+    scale = np.maximum(state.scale[rows, None], -1100).astype(np.int32)
+    starts = np.ldexp(np.arange(bins.SAMPLED + 1) / bins.SAMPLED, scale)
+    bounds = (starts[..., None] > edges[:, None, :]).sum(-1)
+    return bounds[:, :-1], bounds[:, 1:]
 
 
 def _below(
@@ -163,11 +169,7 @@ def _samples(
     """The samples; see the top of this file for why they are uniform."""
     spare = state.sample.k - k
     limit = np.full((len(rows), N_INTERVALS), NO_LIMIT)
-    starts = np.ldexp(
-        np.arange(bins.SAMPLED + 1) / bins.SAMPLED, np.maximum(state.scale[rows, None], -1100).astype(np.int32)
-    )
-    bounds = (starts[..., None] > edges[:, None, :]).sum(-1)  # the intervals that a bin can reach into
-    first, last = bounds[:, :-1], bounds[:, 1:]
+    first, last = _reach(state, rows, edges)
     mixed = (first < last) & ~held.complete
     for own in (first, last):
         outside = held.filled & (held.interval != own[..., None])
