@@ -25,7 +25,7 @@ from saewidgets.results.steering_vector import Number
 from saewidgets.saes import SAE
 
 BUILD = "build"
-_BATCHES_READ_AHEAD = 8
+_BATCHES_READ_AHEAD = 16
 _ITEMS_AT_ONCE = 2**19
 _MOST_TOKENS = 2**32 - 2
 

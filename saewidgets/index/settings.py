@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from saewidgets.errors import IndexBuildError
 from saewidgets.results.numbers import whole_number
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS, BATCH_TOKENS_CPU = 4096, 1024  # on a CPU more is not faster, and takes more memory
 SKETCH = 64
 
 

@@ -18,7 +18,7 @@ from saewidgets.index.build import BUILD, Builder, begin_anew, probe
 from saewidgets.index.corpus import Corpus
 from saewidgets.index.feature_index import FeatureIndex, Source
 from saewidgets.index.geometry import Geometry
-from saewidgets.index.settings import BATCH_TOKENS, Progress, Settings
+from saewidgets.index.settings import BATCH_TOKENS, BATCH_TOKENS_CPU, Progress, Settings
 from saewidgets.lab.holdings import Holdings
 from saewidgets.results import Activations, FeatureStats
 from saewidgets.results.steering_vector import Number
@@ -67,7 +67,8 @@ class Indexing(Holdings):
             context: Most tokens of a window, BOS included; at most what the model reads.
             path: Folder for the index; for several SAEs each has a folder in it. None: a folder that is deleted with
                 the index.
-            batch_size: Windows that run together; by default as many as make 4096 tokens.
+            batch_size: Windows that run together; by default as many as make 1024 tokens on a CPU, else
+                4096.
             examples: Distinct contexts with the largest activation that are kept of each feature.
             per_interval: Activations sampled uniformly from each of the ten intervals of equal width over (0, max].
             seed: Of the samples.
@@ -103,7 +104,8 @@ class Indexing(Holdings):
         model = self.model_of(names[0])
         if any(self.model_of(each) is not model for each in names):
             raise MismatchError("The SAEs read different models.", got=", ".join(names), expected="SAEs of one model")
-        windows = max(1, BATCH_TOKENS // min(context, model.n_ctx)) if batch_size is None else batch_size
+        at_once = BATCH_TOKENS_CPU if model.device.type == "cpu" else BATCH_TOKENS
+        windows = max(1, at_once // min(max(context, 1), model.n_ctx)) if batch_size is None else batch_size
         settings = Settings(context, windows, examples, per_interval, seed, mask_special, mask_sinks)
         folder = _folder(path)
         targets = {each: folder / _folder_name(each) if several else folder for each in names}

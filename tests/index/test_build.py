@@ -192,13 +192,13 @@ class TestStopped:
     @pytest.mark.parametrize("rounds", [1, 2, 4])
     def test_stopped_and_gone_on_gives_the_same_files(self, lab, tmp_path, rounds):
         texts, seen = corpus(300), []
-        lab.build_index(texts, path=tmp_path / "whole", context=32, batch_size=2, on_progress=False)
+        lab.build_index(texts, path=tmp_path / "whole", context=32, batch_size=1, on_progress=False)
 
         def stop(progress):
             seen.append(progress)
             return len(seen) % rounds != 0
 
-        options = {"path": tmp_path / "parts", "context": 32, "batch_size": 2}
+        options = {"path": tmp_path / "parts", "context": 32, "batch_size": 1}
         calls = 0
         while (index := lab.build_index(iter(texts), on_progress=stop, **options)) is None:
             calls += 1
@@ -209,19 +209,19 @@ class TestStopped:
 
     def test_error_in_the_middle_is_gone_on_from(self, lab, tmp_path):
         texts = corpus(300)
-        options = {"path": tmp_path / "parts", "context": 32, "batch_size": 2, "on_progress": False}
+        options = {"path": tmp_path / "parts", "context": 32, "batch_size": 1, "on_progress": False}
         with pytest.raises(PromptError, match="Text 200"):
             lab.build_index([*texts[:200], None, *texts[201:]], checkpoint_seconds=0, **options)
         first = []
         lab.build_index(texts, **options | {"on_progress": first.append})
-        lab.build_index(texts, path=tmp_path / "whole", context=32, batch_size=2, on_progress=False)
+        lab.build_index(texts, path=tmp_path / "whole", context=32, batch_size=1, on_progress=False)
         assert first[0].resumed_tokens > 0
         assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
     @pytest.mark.parametrize("change", ["texts", "settings", "sae", "model"])
     def test_going_on_with_something_else_is_an_error(self, lab, make_model, make_tensors, tmp_path, change):
         texts = corpus(300)
-        options = {"path": tmp_path, "context": 32, "batch_size": 2}
+        options = {"path": tmp_path, "context": 32, "batch_size": 1}
         assert lab.build_index(texts, on_progress=lambda _: False, **options) is None
         if change == "texts":
             texts = texts[::-1]
@@ -245,7 +245,7 @@ def progress(found):
     rounds.append(found)
     if len(rounds) == kill:
         os.kill(os.getpid(), signal.SIGKILL)
-sw.demo().build_index(texts, path=path, context=32, batch_size=4, checkpoint_seconds=0, on_progress=progress)
+sw.demo().build_index(texts, path=path, context=32, batch_size=2, checkpoint_seconds=0, on_progress=progress)
 print(len(rounds), rounds[0].resumed_tokens)
 """
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
@@ -267,7 +267,7 @@ print(len(rounds), rounds[0].resumed_tokens)
         assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
     def test_damaged_state_says_so(self, lab, tmp_path):
-        options = {"path": tmp_path, "context": 32, "batch_size": 2}
+        options = {"path": tmp_path, "context": 32, "batch_size": 1}
         assert lab.build_index(corpus(300), on_progress=lambda _: False, **options) is None
         state = tmp_path / "build" / "state.npz"
         state.write_bytes(state.read_bytes()[:-5000])
