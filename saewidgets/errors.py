@@ -84,3 +84,7 @@ class AnnotationError(SaewidgetsError, ValueError):
 
 class StoreError(SaewidgetsError, OSError):
     """Annotations that could not be written to disk, or a folder of them that cannot be read."""
+
+
+class IndexBuildError(SaewidgetsError, ValueError):
+    """A setting or a corpus that no index can be built with."""

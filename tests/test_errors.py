@@ -19,6 +19,7 @@ BUILT_IN = {
     "EditError": ValueError,
     "AnnotationError": ValueError,
     "StoreError": OSError,
+    "IndexBuildError": ValueError,
 }
 
 

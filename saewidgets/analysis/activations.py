@@ -13,8 +13,7 @@ from saewidgets.models import LanguageModel
 from saewidgets.models.batches import batches_of, padded
 from saewidgets.results import Activations, Tokens
 from saewidgets.saes import SAE
-
-_DENSE_NUMBERS = 2**24
+from saewidgets.saes.sparse import SparseRows, sparse_rows
 
 
 def activations(
@@ -61,15 +60,6 @@ def activations(
     return tuple(results[n] for n in range(len(prompts)))
 
 
-class _Rows(NamedTuple):
-    """Sparse rows: counts and numbers set aside [rows], then features and values one row after the other."""
-
-    counts: np.ndarray
-    indices: np.ndarray
-    values: np.ndarray
-    nonfinite: np.ndarray
-
-
 class _Csr(NamedTuple):
     indptr: np.ndarray
     indices: np.ndarray
@@ -77,15 +67,12 @@ class _Csr(NamedTuple):
     n_nonfinite: int
 
 
-def _sparse_rows(model: LanguageModel, sae: SAE, tokens: Sequence[Tokens], masked: Sequence[np.ndarray]) -> _Rows:
+def _sparse_rows(model: LanguageModel, sae: SAE, tokens: Sequence[Tokens], masked: Sequence[np.ndarray]) -> SparseRows:
     """The rows of all tokens of a batch that are not masked, one prompt after the other."""
     ids, wanted = padded(tokens, [~mask for mask in masked])
     x = _wanted_rows(model.read(ids, [sae.hook])[sae.hook], wanted)
     model.check_finite(x, sae.hook)
-    step = max(1, _DENSE_NUMBERS // sae.d_sae)
-    parts = [_nonzeros(sae.encode(chunk)[0]) for chunk in x.split(step)] if len(x) else []
-    empty = _Rows(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-    return _Rows(*map(np.concatenate, zip(empty, *parts, strict=True)))
+    return sparse_rows(sae, x)
 
 
 def _wanted_rows(
@@ -94,20 +81,7 @@ def _wanted_rows(
     return x[wanted.to(x.device)]
 
 
-def _nonzeros(acts: Float[Tensor, "rows d_sae"]) -> _Rows:
-    """Features and values of each row, ascending; values that are not finite are counted and left out."""
-    flat = acts.flatten()
-    where = flat.nonzero().squeeze(1)
-    values = flat[where].float().cpu().numpy()
-    row, feature = np.divmod(where.cpu().numpy(), acts.shape[1])
-    finite = np.isfinite(values)
-    nonfinite = np.bincount(row[~finite], minlength=len(acts))
-    if not finite.all():
-        row, feature, values = row[finite], feature[finite], values[finite]
-    return _Rows(np.bincount(row, minlength=len(acts)), feature.astype(np.int32), values, nonfinite)
-
-
-def _split(rows: _Rows, masked: Sequence[np.ndarray]) -> Iterator[_Csr]:
+def _split(rows: SparseRows, masked: Sequence[np.ndarray]) -> Iterator[_Csr]:
     """The rows of each prompt, with an empty row at each masked token."""
     first_row = first_value = 0
     for mask in masked:

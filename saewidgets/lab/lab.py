@@ -5,10 +5,11 @@ from __future__ import annotations
 import saewidgets.views  # noqa: F401 - results show themselves in a notebook
 from saewidgets.lab.annotating import Annotating
 from saewidgets.lab.comparing import Comparing
+from saewidgets.lab.indexing import Indexing
 from saewidgets.lab.questions import Questions
 
 
-class Lab(Questions, Comparing, Annotating):
+class Lab(Questions, Comparing, Annotating, Indexing):
     """Models and SAEs in memory, by name. Nothing of the user's is changed by anything here.
 
     Args:

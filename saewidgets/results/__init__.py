@@ -4,6 +4,19 @@ from saewidgets.results.activations import Activations, ActivationsBatch, Featur
 from saewidgets.results.agreement import Agreement
 from saewidgets.results.annotation import Annotation, Explanation, Pin, Problem, Rating, Target
 from saewidgets.results.feature_id import FeatureId
+from saewidgets.results.feature_stats import (
+    CoFiring,
+    ConceptMatch,
+    Example,
+    FeatureStats,
+    Histogram,
+    Interval,
+    LogitEffects,
+    Neighbour,
+    NeuronAlignment,
+    Quantile,
+    TokenEffect,
+)
 from saewidgets.results.generation import Generation, NextToken, NextTokenRow, Reach, Strength
 from saewidgets.results.matched_ways import FeatureChoice, MatchedWay
 from saewidgets.results.memory import Memory, MemoryItem
@@ -39,21 +52,30 @@ __all__ = [
     "ActivationsBatch",
     "Agreement",
     "Annotation",
+    "CoFiring",
     "Coefficient",
     "CoefficientSummary",
     "Comparison",
+    "ConceptMatch",
     "Correlation",
     "CorrelationSummary",
     "Estimate",
+    "Example",
     "Explanation",
     "FeatureActivity",
     "FeatureChoice",
     "FeatureId",
+    "FeatureStats",
     "FeatureValue",
     "Generation",
+    "Histogram",
+    "Interval",
+    "LogitEffects",
     "MatchedWay",
     "Memory",
     "MemoryItem",
+    "Neighbour",
+    "NeuronAlignment",
     "NextToken",
     "NextTokenRow",
     "Node",
@@ -63,6 +85,7 @@ __all__ = [
     "Pin",
     "Prediction",
     "Problem",
+    "Quantile",
     "RankKey",
     "RankMethod",
     "RankedFeature",
@@ -77,5 +100,6 @@ __all__ = [
     "SteeringVector",
     "Strength",
     "Target",
+    "TokenEffect",
     "Tokens",
 ]

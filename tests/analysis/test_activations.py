@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from saewidgets.analysis import activations as module
 from saewidgets.analysis.activations import activations
 from saewidgets.errors import HookPointError, NonFiniteError
 from saewidgets.models import LanguageModel, batches
-from saewidgets.saes import load_sae
+from saewidgets.saes import load_sae, sparse
 
 HOOK = "blocks.1.hook_resid_post"
 PROMPTS = ["the cat sat on the mat", "hello", "a café in Zürich 🙂 serves crème brûlée", "the dog", "Paris and London"]
@@ -95,7 +94,7 @@ def test_chunks_change_nothing(model, make_tensors, monkeypatch):
     tokens = [model.tokenize(prompt) for prompt in PROMPTS]
     whole = activations(model, sae, tokens)
     monkeypatch.setattr(batches, "BATCH_TOKENS", 40)
-    monkeypatch.setattr(module, "_DENSE_NUMBERS", 3 * sae.d_sae)
+    monkeypatch.setattr(sparse, "_DENSE_NUMBERS", 3 * sae.d_sae)
     largest, runs = [], []
     encode, read = type(sae).encode, LanguageModel.read
     monkeypatch.setattr(type(sae), "encode", lambda s, x: largest.append(len(x)) or encode(s, x))
