@@ -58,3 +58,17 @@ def test_the_bundled_world_has_neutral_texts_of_its_own():
     assert len(texts) == 12
     assert texts == sw.demo().neutral_texts
     assert texts != sw.Lab(lambda: None).neutral_texts
+
+
+def test_a_preview_is_the_next_token_with_the_pass_kept(steer_lab):
+    preview = steer_lab.preview(PROMPT)
+    for edits in (st.set("sae/3", 2), [st.add("sae/4", 1), st.ablate("sae/3")], st.ablate("sae/3")):
+        found, expected = preview.next_token(edits, 7), steer_lab.next_token(PROMPT, edits, 7)
+        assert found.ids.tolist() == expected.ids.tolist()
+        np.testing.assert_allclose(found.edited, expected.edited, atol=1e-6)
+        np.testing.assert_array_equal(found.base, expected.base)
+        assert found.reach == expected.reach
+    assert preview.next_token().kl == 0
+    assert preview.tokens.ids.tolist() == PROMPT
+    with pytest.raises(EditError, match="k"):
+        preview.next_token(k=0)

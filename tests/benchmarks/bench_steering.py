@@ -114,22 +114,19 @@ def _full(found: Any) -> Any:
 
 def moves(bench: Bench) -> list[Row]:
     """A slider's move to new bars against a forward pass, of the whole vocabulary at every token and without."""
-    from saewidgets.steering.preview import Preview
-
     lab, ids = bench.lab, bench.ids
-    model = lab.model_of("relu")
-    preview = Preview(model, model.tokenize(ids))
+    preview = lab.preview(ids, "relu")
     values = iter(np.linspace(1, 4, 10_000))
 
     def move() -> object:
-        return preview.next_token(lab.plan([sw.steering.set(f"relu/{bench.feature}", next(values))]))
+        return preview.next_token(sw.steering.set(f"relu/{bench.feature}", next(values)))
 
     def forward() -> object:
         with torch.no_grad():
             return bench.bridge(ids[None])
 
     edit = sw.steering.set(f"relu/{bench.feature}", 2)
-    found, expected = preview.next_token(lab.plan([edit])), lab.next_token(ids, edit)
+    found, expected = preview.next_token(edit), lab.next_token(ids, edit)
     np.testing.assert_allclose(found.edited, expected.edited, atol=1e-5)
     times = alternated({"move": move, "forward": forward}, 3 * ROUNDS)
     what = f"slider move to next-token bars / forward pass of the bridge ({N_TOKENS} tokens)"
