@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from saewidgets.demo import DemoModule
     from saewidgets.lab import Lab as Lab
     from saewidgets.results import FeatureId as FeatureId
+    from saewidgets.results import SteeringVector as SteeringVector
     from saewidgets.widgets import FeatureRanking as FeatureRanking
     from saewidgets.widgets import SteeringPanel as SteeringPanel
     from saewidgets.widgets import TokenActivations as TokenActivations
@@ -34,6 +35,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "FeatureRanking": ("saewidgets.widgets", "FeatureRanking"),
     "Lab": ("saewidgets.lab", "Lab"),
     "SteeringPanel": ("saewidgets.widgets", "SteeringPanel"),
+    "SteeringVector": ("saewidgets.results", "SteeringVector"),
     "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
     "annotations": ("saewidgets.annotations", None),
     "demo": ("saewidgets.demo", None),
@@ -46,6 +48,7 @@ __all__ = [
     "FeatureRanking",
     "Lab",
     "SteeringPanel",
+    "SteeringVector",
     "TokenActivations",
     "__version__",
     "annotations",

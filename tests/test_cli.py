@@ -289,7 +289,7 @@ def test_doctor_finds_what_is_missing_broken_or_too_old(monkeypatch, capsys):
         return old.get(name) or real(name)
 
     monkeypatch.setattr(doctor_module.metadata, "version", version)
-    wanted = ["torch>=2.6", "transformer-lens<5,>=3.9", 'jupyterlab<5,>=4.4; extra == "lab"']
+    wanted = ["torch>=2.6", "transformer-lens<5,>=3.9", "numpy>=1.26", 'ipykernel>=6.29; extra == "test"']
     monkeypatch.setattr(doctor_module.metadata, "requires", lambda _: wanted)
     monkeypatch.setattr(doctor_module, "PACKAGE", Path("nowhere"))
     assert main(["doctor", "--quick"]) == 1
@@ -298,7 +298,8 @@ def test_doctor_finds_what_is_missing_broken_or_too_old(monkeypatch, capsys):
     for name in ("anywidget", "torch", "transformer-lens", "scripts"):
         assert lines[name].startswith("FAILS "), name
     assert "2.1.0, >=2.6 is needed" in lines["torch"]
-    assert lines["jupyterlab"].startswith("ok ")
+    assert lines["numpy"].startswith("ok ")
+    assert lines["ipykernel"].startswith("ok ")
 
 
 @pytest.mark.parametrize(

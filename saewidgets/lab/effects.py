@@ -9,7 +9,7 @@ from saewidgets.errors import EditError
 from saewidgets.lab.steering import Steering, _whole
 from saewidgets.results import Generation, NextToken, SideEffect, SteeringComparison, Tokens
 from saewidgets.results.steering_vector import Number
-from saewidgets.steering.edits import Edit
+from saewidgets.steering.edits import Edit, as_edits, as_strengths
 from saewidgets.steering.generation import Sampling, Writing, next_token
 from saewidgets.steering.plan import Plan
 from saewidgets.steering.preview import Preview
@@ -103,8 +103,7 @@ class Effects(Steering):
         Example:
             >>> lab.side_effect(sw.steering.set("mid/7", 4)).kl  # doctest: +SKIP
         """
-        listed = [edits] if isinstance(edits, Edit) else list(edits)
-        plan = self.plan(everywhere(listed), model)
+        plan = self.plan(everywhere(as_edits(edits)), model)
         return NeutralTexts(plan.model, self.neutral_texts if texts is None else texts, keep=False).under(plan)
 
     def compare_steering(
@@ -151,13 +150,14 @@ class Effects(Steering):
         def written(plan: Plan, rows: int, drawn: Sampling) -> tuple[Generation, ...]:
             return Writing(plan.model, tokens, plan, rows, most, drawn).run()
 
-        swept = self._swept(edits, model, values, which) if len(values) else None
+        listed = as_strengths(values) if not hasattr(values, "__len__") or len(values) else []
+        swept = self._swept(edits, model, listed, which) if listed else None
         return SteeringComparison(
             next_token=next_token(plan.model, tokens, plan, _whole("k", k, 1)),
             base=written(self.plan((), plan.model.name), rows, drawn._replace(apart=True)),
             steered=written(plan, rows, drawn._replace(apart=True)),
             strengths=plan.strengths,
             side_effect=self.side_effect(edits, texts, model=plan.model.name) if side_effect else None,
-            values=tuple(map(float, values)),
-            sweep=written(swept, len(values), drawn) if swept is not None else (),
+            values=tuple(listed),
+            sweep=written(swept, len(listed), drawn) if swept is not None else (),
         )

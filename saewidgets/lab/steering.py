@@ -13,7 +13,7 @@ from saewidgets.lab.vectors import Vectors
 from saewidgets.models import Steered
 from saewidgets.results import FeatureId, Generation, NextToken, SteeringVector, Tokens
 from saewidgets.results.steering_vector import Number
-from saewidgets.steering.edits import Edit
+from saewidgets.steering.edits import Edit, as_edits, as_strengths
 from saewidgets.steering.generation import NewToken, Sampling, Writing, next_token
 from saewidgets.steering.plan import Plan, Text
 from saewidgets.steering.serialize import WITH_VALUE
@@ -172,9 +172,10 @@ class Steering(Vectors):
         Example:
             >>> lab.sweep("I walked to the", sw.steering.set("mid/7", 1), [-4, 0, 4])  # doctest: +SKIP
         """
-        plan = self._swept(edits, model, values, which)
+        listed = as_strengths(values)
+        plan = self._swept(edits, model, listed, which)
         drawn = self._sampling(temperature, top_p, seed)
-        return self._writing(plan, prompt, len(values), max_new_tokens, drawn, stop, measure).run(on_token)
+        return self._writing(plan, prompt, len(listed), max_new_tokens, drawn, stop, measure).run(on_token)
 
     def writing(
         self, prompt: Any, edits: Edit | Sequence[Edit] = (), rows: int = 1, max_new_tokens: int = 32,
@@ -203,12 +204,13 @@ class Steering(Vectors):
         """
         drawn = self._sampling(temperature, top_p, seed)
         if values is not None:
-            plan, rows = self._swept(edits, model, values, which), len(values)
+            listed = as_strengths(values)
+            plan, rows = self._swept(edits, model, listed, which), len(listed)
         else:
             plan, rows, drawn = self.plan(edits, model), _whole("rows", rows, 1), drawn._replace(apart=True)
         return self._writing(plan, prompt, rows, max_new_tokens, drawn, stop, measure)
 
-    def plan(self, edits: Edit | Sequence[Edit], model: str | None = None) -> Plan:
+    def plan(self, edits: Any, model: str | None = None) -> Plan:
         """The edits, checked and made ready; ``plan.formulas`` and ``plan.strengths`` say what they will do.
 
         Args:
@@ -229,11 +231,10 @@ class Steering(Vectors):
 
     def _swept(self, edits: Any, model: str | None, values: Sequence[float | int], which: int) -> Plan:
         """The edits with a value for each row of a batch."""
-        listed = [float(value) for value in values]
-        if not listed or not np.isfinite(listed).all():
-            raise EditError("These are no strengths.", got=repr(list(values))[:80], expected="finite numbers")
-        n_edits = 1 if isinstance(edits, Edit) else len(list(edits))
-        if not -n_edits <= which < n_edits:
+        listed = as_strengths(values)
+        edits = as_edits(edits)
+        n_edits = len(edits)
+        if not hasattr(which, "__index__") or not -n_edits <= which < n_edits:
             got, expected = (which, f"a number of an edit, below {n_edits}") if n_edits else ("no edits", "an edit")
             raise EditError("There is nothing to sweep.", got=got, expected=expected)
         plan = self._plan(edits, model, listed, which)
@@ -245,21 +246,13 @@ class Steering(Vectors):
         return plan
 
     def _plan(self, edits: Any, model: str | None, values: Sequence[float] | None = None, which: int = -1) -> Plan:
-        listed = [edits] if isinstance(edits, Edit) else list(edits)
-        for edit in listed:
-            if not isinstance(edit, Edit):
-                raise EditError(
-                    "This is not an edit.", got=repr(edit)[:80],
-                    expected="what sw.steering.set, add, scale, ablate, set_if_active or project_out give",
-                )  # fmt: skip
-        ready = [self._named(edit) for edit in listed]
+        ready = [self._named(edit) for edit in as_edits(edits)]
+        given = None if model is None else self._model(model)
         read = {self._reads[e.target.sae] for e in ready if isinstance(e.target, FeatureId)}
         if len(read | ({model} if model else set())) > 1:
-            raise MismatchError("The edits are of several models.", got=", ".join(sorted(read)), expected="one model")
-        if model is not None:
-            chosen = self._model(model)
-        else:
-            chosen = self.models[next(iter(read))] if read else self._first_model()
+            got = ", ".join(sorted(read | ({model} if model else set())))
+            raise MismatchError("The edits are of several models.", got=got, expected="one model")
+        chosen = given or (self.models[next(iter(read))] if read else self._first_model())
         return Plan(chosen, self.saes, ready, self.default_sae if self.saes else None, values, which)
 
     def _named(self, edit: Edit) -> Edit:
@@ -275,7 +268,8 @@ class Steering(Vectors):
         return plan.model.tokenize(prompt, featured[0] if featured else None)
 
     def _sampling(self, temperature: Any, top_p: Any, seed: Any) -> Sampling:
-        if not 0 <= float(temperature) < np.inf or not 0 < float(top_p) <= 1:
+        given = [value for value in (temperature, top_p) if hasattr(value, "__float__")]
+        if len(given) < 2 or not 0 <= float(temperature) < np.inf or not 0 < float(top_p) <= 1:
             raise EditError(
                 "Tokens cannot be drawn like that.", got=f"temperature={temperature}, top_p={top_p}",
                 expected="temperature >= 0, top_p above 0 and at most 1",
@@ -286,7 +280,7 @@ class Steering(Vectors):
         self, plan: Plan, prompt: Any, rows: int, max_new_tokens: Any, sampling: Sampling, stop: Any, measure: bool,
         use_cache: bool = True,
     ) -> Writing:  # fmt: skip
-        stops = (stop,) if isinstance(stop, str) and stop else tuple(stop)
+        stops = (stop,) if isinstance(stop, str) and stop else tuple(stop) if hasattr(stop, "__iter__") else (stop,)
         if not all(isinstance(each, str) and each for each in stops):
             raise EditError("A text cannot end there.", got=repr(stop)[:80], expected="texts of at least one character")
         most = _whole("max_new_tokens", max_new_tokens, 0)
@@ -295,6 +289,8 @@ class Steering(Vectors):
 
 
 def _whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
-        raise EditError(f"This is no number for {name}.", got=repr(value), expected=f"a whole number from {least}")
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not least <= int(value) < 2**62:
+        raise EditError(
+            f"This is no number for {name}.", got=repr(value), expected=f"a whole number from {least}, below 2**62"
+        )
     return int(value)

@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from saewidgets.errors import LoadError, NonFiniteError, TargetError
+from saewidgets.models.bridge_threads import separate_threads
 from saewidgets.models.complete import TokenFinder
 from saewidgets.models.continuation import Continuation
 from saewidgets.models.decoding import Decoder, cache_agrees
@@ -44,6 +45,7 @@ class LanguageModel:
 
     def __init__(self, model: Any, name: str | None = None) -> None:
         _check_kind(model)
+        separate_threads(model)
         self.model: nn.Module = model
         self._cfg: Any = model.cfg
         self.name = name or _own_name(self._cfg)

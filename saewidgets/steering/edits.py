@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -141,7 +142,7 @@ def project_out(target: Any, *, hook: str | None = None, where: Any = "all", kee
 
 
 def make_edit(
-    operation: Operation, target: Any, value: Any, hook: str | None, where: Any, keep_norm: bool, maximum: Any
+    operation: Operation, target: Any, value: Any, hook: str | None, where: Any, keep_norm: Any, maximum: Any
 ) -> Edit:
     """An edit, checked; what the functions of this module share."""
     numbers = {"value": value} | ({} if maximum is None else {"maximum": maximum})
@@ -151,6 +152,8 @@ def make_edit(
     if maximum is not None and float(maximum) <= 0:
         raise EditError("A reference maximum is above 0.", got=maximum, expected="the feature's largest activation")
     known = None if maximum is None else float(maximum)
+    if not isinstance(keep_norm, bool | np.bool_):
+        raise EditError("This is neither yes nor no.", got=repr(keep_norm)[:80], expected="keep_norm=True or False")
     return Edit(operation, _target(target, hook), float(value), make_where(where), bool(keep_norm), known)
 
 
@@ -183,3 +186,35 @@ def _target(target: Any, hook: str | None) -> FeatureId | str | int | SteeringVe
     if hook is None:
         raise EditError("A tensor is edited at a hook point.", got="no hook", expected="hook='blocks.2.hook_resid_pre'")
     return SteeringVector(array.astype(np.float64).reshape(-1), hook, method="given")
+
+
+def as_edits(edits: Any) -> list[Edit]:
+    """Edits as people give them, one or several, as a list.
+
+    Raises:
+        EditError: Neither an edit nor several.
+    """
+    if isinstance(edits, Edit):
+        return [edits]
+    several = hasattr(edits, "__iter__") and not isinstance(edits, str | bytes | Mapping)
+    listed: list[Any] = list(edits) if several else [edits]
+    for edit in listed:
+        if not isinstance(edit, Edit):
+            raise EditError(
+                "This is not an edit.", got=repr(edit)[:80],
+                expected="what sw.steering.set, add, scale, ablate, set_if_active or project_out give",
+            )  # fmt: skip
+    return listed
+
+
+def as_strengths(values: Any) -> list[float]:
+    """Several strengths as a list.
+
+    Raises:
+        EditError: None, or no finite numbers.
+    """
+    given = list(values) if hasattr(values, "__iter__") and not isinstance(values, str) else []
+    listed = [float(value) for value in given if hasattr(value, "__float__")]
+    if not listed or len(listed) < len(given) or not np.isfinite(listed).all():
+        raise EditError("These are no strengths.", got=repr(given or values)[:80], expected="finite numbers")
+    return listed

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saewidgets.errors import NonFiniteError
 from saewidgets.models import LanguageModel
 from saewidgets.models.decoding import Decoder
 from saewidgets.models.sites import Site
@@ -222,12 +223,22 @@ class Reading:
     def feed(self, ids: Tensor) -> Tensor:
         """Log-probabilities of the next token [row, d_vocab]."""
         steered = self._model.steered(self.changes(), lambda: self._decoder.first)
-        return steered.run(lambda: self._decoder.feed(ids)).log_softmax(-1)
+        return finite(steered.run(lambda: self._decoder.feed(ids)).log_softmax(-1))
 
     def reach(self, row: int, n: int) -> tuple[Reach, ...]:
         """How far each edit reached in the first n tokens of a row."""
         moved, looked = self._moved[:, row, :n].sum(-1).tolist(), self._looked[:, row, :n].sum(-1).tolist()
         return tuple(map(Reach, moved, looked))
+
+
+def finite(log_p: Tensor) -> Tensor:
+    """The log-probabilities [..., d_vocab]; NonFiniteError where they are no numbers."""
+    if bool(log_p[..., 0].isnan().any()):
+        raise NonFiniteError(
+            "What the model says is no longer a number.", got="NaN", expected="finite numbers",
+            do="make the edits weaker, or check the model without them",
+        )  # fmt: skip
+    return log_p
 
 
 def next_token(model: LanguageModel, tokens: Tokens, plan: Plan, k: int = 20) -> NextToken:

@@ -15,7 +15,7 @@ from saewidgets.models.hooks import read_points
 from saewidgets.models.sites import Site
 from saewidgets.models.steered import Change, Pass, in_steered_context
 from saewidgets.results import NextToken, Tokens
-from saewidgets.steering.generation import Reading, compared, next_token
+from saewidgets.steering.generation import Reading, compared, finite, next_token
 from saewidgets.steering.plan import Plan
 
 _KEPT = 4  # hook points whose activations are kept
@@ -83,7 +83,7 @@ class Preview:
             added = change(x.to(torch.promote_types(x.dtype, torch.float32)), now)
             if added is not None and bool(added.ne(0).any()):
                 last = run.logits(added, further=changes[n:])[0, -1]
-                return (last if last.dtype == torch.float64 else last.float()).log_softmax(-1).double().cpu()
+                return finite((last if last.dtype == torch.float64 else last.float()).log_softmax(-1)).double().cpu()
         return None
 
     def _run(self, site: Site) -> Continuation:

@@ -109,5 +109,5 @@ def _from_dict(each: dict[str, Any]) -> Edit:
         target = SteeringVector(direction, str(target["hook"]), str(target["method"]), **kept)
     if isinstance(where, dict):
         where = while_active(str(where["while_active"]), float(where["threshold"]))
-    keep_norm, maximum = bool(each.get("keep_norm")), each.get("maximum")
+    keep_norm, maximum = each.get("keep_norm", False), each.get("maximum")
     return make_edit(each["operation"], target, each["value"], None, where, keep_norm, maximum)

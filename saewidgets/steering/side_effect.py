@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saewidgets.errors import EditError
+from saewidgets.errors import EditError, MismatchError
 from saewidgets.models import LanguageModel
 from saewidgets.models.batches import batches_of, padded
 from saewidgets.results import SideEffect
 from saewidgets.steering.edits import Edit
+from saewidgets.steering.generation import finite
 from saewidgets.steering.plan import Plan, Text
 
 NEUTRAL_TEXTS = (
@@ -73,6 +74,8 @@ class NeutralTexts:
         Returns:
             Of each text the means over the tokens that it predicts, which are all but its first.
         """
+        if plan.model is not self.model:
+            raise MismatchError("The edits are of another model.", got=plan.model.name, expected=self.model.name)
         n_texts = len(self._prompts)
         kls, base_ces, ces = np.zeros(n_texts), np.zeros(n_texts), np.zeros(n_texts)
         for number, batch in enumerate(batches_of(self._prompts)):
@@ -101,7 +104,7 @@ class NeutralTexts:
     def _log_p(self, ids: Tensor) -> Tensor:
         """Log-probabilities at all but the last token [text, pos - 1, d_vocab]."""
         logits = self.model.logits(ids)[:, :-1]
-        return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
+        return finite((logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1))
 
 
 def _compare(base: Tensor, edited: Tensor, ids: Tensor, wanted: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -42,7 +42,7 @@ def while_active(feature: FeatureId | str | int, threshold: Number = 0.0) -> Whi
         >>> while_active("mid/7", 2.0)
         WhileActive(feature='mid/7', threshold=2.0)
     """
-    if isinstance(threshold, bool) or not math.isfinite(threshold):
+    if isinstance(threshold, bool) or not hasattr(threshold, "__float__") or not math.isfinite(threshold):
         raise EditError("This is no threshold.", got=repr(threshold), expected="a finite number")
     return WhileActive(feature, float(threshold))
 

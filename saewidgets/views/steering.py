@@ -196,7 +196,11 @@ def _reached(reach: Reach, conditional: bool) -> str:
 def _reach(result: SteeringComparison) -> tuple[Reach, ...]:
     """Over the first steered text where it was written with these edits, else over the prompt."""
     written = result.steered[0] if result.steered else None
-    return written.reach if written is not None and written.edits == result.edits else result.next_token.reach
+    return (
+        written.reach
+        if written is not None and len(written) and written.edits == result.edits
+        else result.next_token.reach
+    )
 
 
 def _former(result: SteeringComparison, text: Generation) -> list[str]:

@@ -143,11 +143,8 @@ def vectors_by_name(vectors: Any) -> dict[str, SteeringVector]:
 
 
 def same_vector(one: SteeringVector, other: SteeringVector) -> bool:
-    """Whether two vectors have the same name, place and numbers."""
-    if one is other:
-        return True
-    alike = (one.name, one.hook) == (other.name, other.hook)
-    return alike and np.array_equal(one.direction, other.direction)
+    """Whether two vectors have the same place and numbers."""
+    return one is other or (one.hook == other.hook and np.array_equal(one.direction, other.direction))
 
 
 def find(text: str, sae: str, saes: Mapping[str, Any], n: int = FOUND) -> list[list[Any]]:

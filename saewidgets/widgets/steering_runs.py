@@ -194,7 +194,7 @@ def texts_of(writing: Any) -> tuple[Generation, ...]:
     texts = writing.results(measure=False)
     if writing.finished:
         return texts
-    return tuple(replace(one, stopped="cancelled") if one.stopped == "length" else one for one in texts)
+    return tuple(one if one.stopped else replace(one, stopped="cancelled") for one in texts)
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class SteeringScreen(LabView):
         same = self._written is not None and self._written.edits == question.edits
         self._written, self._whole = question, whole
         self._keep(base=base, steered=steered, **({} if same else {"side_effect": None}))
-        if steered and steered[0].reach:
+        if steered and len(steered[0]) and steered[0].reach:
             self._show_edits(zip(question.edits, steered[0].reach, strict=False))
 
     def _let_go(self, question: Question) -> None:

@@ -8,6 +8,7 @@ prints.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import sys
 import threading
@@ -158,6 +159,14 @@ class Worker:
         """End the thread after the job that it runs."""
         self._inbox.put(None)
 
+    def leave(self, seconds: float) -> None:
+        """Stop all jobs and wait for the thread, so that it does not run on into the end of the interpreter."""
+        for job in [*self._mailbox.values(), *([self._running] if self._running else [])]:
+            job.stop()
+        self.end()
+        if self.thread is not None and not self.is_current():
+            self.thread.join(seconds)
+
     def take(self, key: tuple[object, str]) -> None:
         """Run the newest job under ``key``, if it has not been run; called by the thread."""
         job = self._mailbox.pop(key, None)
@@ -201,6 +210,13 @@ def worker_of(model: Any) -> Worker:
                 _workers[key] = worker
                 weakref.finalize(key, worker.end).atexit = False
     return worker
+
+
+@atexit.register
+def _leave() -> None:
+    """A thread inside torch while the interpreter ends would abort the process."""
+    for worker in list(_workers.values()):
+        worker.leave(1.0)
 
 
 def _serve(worker: weakref.ref[Worker], inbox: SimpleQueue[tuple[object, str] | None]) -> None:

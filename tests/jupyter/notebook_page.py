@@ -49,6 +49,15 @@ EVALUATE = """async (expression) => {
   return value?.status === "ok" ? { value: value.data["text/plain"] } : { error: JSON.stringify(value ?? reply) };
 }"""
 
+# What `start` runs is on its way as soon as it has printed something.
+START = """(code) => {
+  const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
+  const future = kernel.requestExecute({ code, store_history: false });
+  window.saewidgetsCell = "sent";
+  future.onIOPub = ({ header }) => { if (header.msg_type === "stream") window.saewidgetsCell = "running"; };
+  future.done.then(({ content }) => { window.saewidgetsCell = content.status + (content.evalue ?? ""); });
+}"""
+
 
 class NotebookPage:
     """One open notebook.
@@ -103,6 +112,17 @@ class NotebookPage:
         reply = self.page.evaluate(EVALUATE, expression)
         assert "value" in reply, reply.get("error")
         return ast.literal_eval(reply["value"])
+
+    def start(self, code: str) -> None:
+        """Run code as a cell does, and wait until it prints something, not for its end."""
+        self.page.evaluate(START, code)
+        self.page.wait_for_function("() => window.saewidgetsCell !== 'sent'")
+
+    def wait_for_cell(self) -> None:
+        """Wait for the end of what was started; an error fails."""
+        self.page.wait_for_function("() => !['sent', 'running'].includes(window.saewidgetsCell)")
+        state = self.page.evaluate("() => window.saewidgetsCell")
+        assert state == "ok", state
 
     def wait_for_python(self, expression: str, expected: object, seconds: float = 120) -> None:
         """Ask the kernel until the expression has this value."""

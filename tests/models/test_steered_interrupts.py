@@ -49,7 +49,11 @@ def _is_finalizing(frame: FrameType | None) -> bool:
     for _ in range(4):
         if frame is None:
             return False
-        if frame.f_code.co_filename.endswith("weakref.py") and frame.f_code.co_name == "__call__":
+        if frame.f_code.co_filename.endswith("weakref.py") and frame.f_code.co_name in {
+            "__call__",
+            "remove",
+            "_remove",
+        }:
             return True
         frame = frame.f_back
     return False

@@ -120,7 +120,7 @@ class FakeWriting:
             steered=steered,
             edits=formulas_of(edits),
             model="toy",
-            stopped="cancelled" if self.cancelled else "length",
+            stopped="cancelled" if self.cancelled else "length" if self.finished else "",
             temperature=self.temperature,
             seed=self.seeds[row],
             reach=tuple(Reach(len(steered) * bool(edit.value), len(steered)) for edit in edits),
