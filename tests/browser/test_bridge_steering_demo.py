@@ -46,8 +46,12 @@ def settled(page, view) -> Any:
     """The result, once Python has taken in all that was asked and the page shows it."""
     value = float(number(page).input_value())
     arrived = threading.Event()
-    view.observe(lambda change: arrived.set() if change["new"][0].value == value else None, "edits")
-    assert view.edits[0].value == value or arrived.wait(60), (value, view.edits)
+
+    def is_of_it(result: Any) -> bool:
+        return view.edits[0].value == value and result.edits[0].endswith(f": {view.edits[0].formula}")
+
+    view.observe(lambda change: arrived.set() if is_of_it(change["new"]) else None, "result")
+    assert is_of_it(view.result) or arrived.wait(60), (value, view.edits)
     result = view.result
     page.wait_for_function(
         "n => !document.querySelector('.saew-running') &&"

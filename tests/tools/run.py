@@ -19,8 +19,13 @@ from tests.tools.layers import RESULTS, Outcome, missing_node, pytest_layer, scr
 LAYERS = ("script", "python", "browser", "jupyter")
 
 
+NO_MODEL = ("annotations", "demo/test_build_data.py", "demo/test_world.py", "demo/test_world_probability.py")
+"""Tests in which no model library has a part: run once, not again under another version of one."""
+
+
 def _python(name: str) -> Outcome:
-    ignored = ["--ignore=tests/browser", "--ignore=tests/jupyter", "--ignore=tests/benchmarks"]
+    left_out = ("browser", "jupyter", "benchmarks", *(NO_MODEL if name == "tl4" else ()))
+    ignored = [f"--ignore=tests/{each}" for each in left_out]
     return pytest_layer(name, ["tests"], *ignored)
 
 
