@@ -127,6 +127,7 @@ def writings(notebook: NotebookPage) -> Locator:
 
 def hold(notebook: NotebookPage, tokens: int) -> None:
     """Write a long text anew, and hold it when it has so many tokens."""
+    assert notebook.python("panel.result is not None")  # no step of what went before is left
     notebook.python(f"tap.let({tokens})")
     notebook.python("setattr(panel, 'max_new_tokens', 200)")
     notebook.wait_for_python("tap.waiting", True)
