@@ -24,7 +24,7 @@ lab: $(VENV)/.lab  ## open JupyterLab on the first notebook (NOTEBOOK=..., LAB_A
 test: $(VENV)/.dev  ## every test: Python, script, browser, JupyterLab (TEST_ARGS="--only python")
 	$(BIN)/python tests/tools/run.py $(TEST_ARGS)
 
-test-tl4: $(VENV4)/.test  ## the Python tests under transformer-lens 4.x, without sae-lens
+test-tl4: $(VENV4)/.test  ## the Python tests that need a model, under transformer-lens 4.x, without sae-lens
 	$(VENV4)/bin/python tests/tools/run.py --only python --name tl4 $(TEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff and pyright

@@ -36,7 +36,7 @@ class Edit:
     Args:
         operation: Which formula.
         target: A feature or a vector.
-        value: alpha, v or gamma; 0 where the formula has none.
+        value: alpha, v or gamma; without meaning where the formula has none.
         where: Which positions.
         keep_norm: Whether each changed activation is brought back to its length.
         maximum: The feature's reference maximum m, where the user gives it.

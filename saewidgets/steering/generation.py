@@ -233,7 +233,7 @@ class Reading:
 
 def finite(log_p: Tensor) -> Tensor:
     """The log-probabilities [..., d_vocab]; NonFiniteError where they are no numbers."""
-    if bool(log_p[..., 0].isnan().any()):
+    if bool(log_p.isnan().any()):
         raise NonFiniteError(
             "What the model says is no longer a number.", got="NaN", expected="finite numbers",
             do="make the edits weaker, or check the model without them",
