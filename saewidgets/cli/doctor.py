@@ -129,9 +129,11 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _scripts() -> Finding:
     """Every live view has its script and its style."""
-    from saewidgets import widgets
-
     static = PACKAGE / "static"
+    try:
+        from saewidgets import widgets
+    except FileNotFoundError as error:
+        return Finding("FAILS", "scripts", f"not whole in {static}: no {Path(str(error.filename)).name}")
     views = [view for view in vars(widgets).values() if isinstance(view, type) and hasattr(view, "_esm")]
     empty = [path.name for path in static.glob("*") if not path.stat().st_size]
     alone = [path.name for path in static.glob("*.css") if not path.with_suffix(".js").is_file()]

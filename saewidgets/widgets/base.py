@@ -46,9 +46,9 @@ class LiveView(anywidget.AnyWidget):
     _by_cell: ClassVar[dict[str, tuple[str, weakref.WeakSet[LiveView]]]] = {}
 
     def __init_subclass__(cls, stem: str = "", **kwargs: Any) -> None:
-        if stem:
-            cls._esm = STATIC / f"{stem}.js"
-            cls._css = STATIC / f"{stem}.css"
+        if stem:  # as text: for a path anywidget keeps every view of the class alive, to change it with the file
+            cls._esm = (STATIC / f"{stem}.js").read_text(encoding="utf-8")
+            cls._css = (STATIC / f"{stem}.css").read_text(encoding="utf-8")
         super().__init_subclass__(**kwargs)
 
     def __init__(self, unknown: dict[str, Any], **traits: Any) -> None:

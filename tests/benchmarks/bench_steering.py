@@ -95,6 +95,7 @@ def texts(bench: Bench) -> list[Row]:
         "set_if_active, TopK": write(sw.steering.set_if_active(f"topk/{n}", 1)),
         "transformers": own,
         "measured": write(sw.steering.add(f"relu/{n}", 1), measure=True),
+        "unsteered again": write(),
     }
     assert own()[0, N_TOKENS:].tolist() == lab.generate(ids, (), NEW, measure=False).new_tokens.ids.tolist()
     times = alternated(candidates, ROUNDS)
@@ -102,6 +103,7 @@ def texts(bench: Bench) -> list[Row]:
     edited = [name for name in candidates if name.startswith(("add", "set"))]
     return [
         *(Row(f"{name} / unsteered", ratio(times, name, "unsteered"), targets.get(name, "<= 1.05")) for name in edited),
+        Row("unsteered again / unsteered: what two equal texts differ by", ratio(times, "unsteered again", "unsteered")),
         Row("unsteered / transformers' own generate", ratio(times, "unsteered", "transformers"), "<= 1.15"),
         Row("add with the KL and the base log-probabilities / without", ratio(times, "measured", "add")),
     ]
