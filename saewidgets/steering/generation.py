@@ -283,9 +283,9 @@ def compared(
 
 
 def kl_of(base: Tensor, edited: Tensor) -> Tensor:
-    """KL(base || edited) of each row of log-probabilities, float64, never below 0 but for rounding."""
+    """KL(base || edited) of each row of log-probabilities, float64; rounding below 0 is cut off."""
     base, edited = base.double(), edited.double()
-    return (base.exp() * (base - edited)).sum(-1)
+    return (base.exp() * (base - edited)).sum(-1).clamp(min=0)
 
 
 def _choose(log_p: Tensor, sampling: Sampling, drawn: Tensor) -> Tensor:

@@ -116,5 +116,5 @@ def _compare(base: Tensor, edited: Tensor, ids: Tensor, wanted: Tensor) -> tuple
     def mean(values: Tensor) -> np.ndarray:
         return ((values.double() * counted).sum(1) / n).cpu().numpy()
 
-    kl = (base.exp() * (base - edited)).double().sum(-1)
+    kl = (base.exp() * (base - edited)).double().sum(-1).clamp(min=0)
     return mean(kl), mean(-base.gather(2, at)[..., 0]), mean(-edited.gather(2, at)[..., 0])
