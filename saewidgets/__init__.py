@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from saewidgets import annotations as annotations
     from saewidgets import errors as errors
     from saewidgets import steering as steering
+    from saewidgets.analysis.predicates import Predicate as Predicate
     from saewidgets.demo import DemoModule
     from saewidgets.lab import Lab as Lab
     from saewidgets.results import FeatureId as FeatureId
     from saewidgets.results import SteeringVector as SteeringVector
+    from saewidgets.widgets import FeatureDashboard as FeatureDashboard
     from saewidgets.widgets import FeatureRanking as FeatureRanking
     from saewidgets.widgets import SteeringPanel as SteeringPanel
     from saewidgets.widgets import TokenActivations as TokenActivations
@@ -31,9 +33,11 @@ __version__ = "0.1.0"
 
 # Public name -> module and attribute; None is the module itself.
 _LAZY: dict[str, tuple[str, str | None]] = {
+    "FeatureDashboard": ("saewidgets.widgets", "FeatureDashboard"),
     "FeatureId": ("saewidgets.results", "FeatureId"),
     "FeatureRanking": ("saewidgets.widgets", "FeatureRanking"),
     "Lab": ("saewidgets.lab", "Lab"),
+    "Predicate": ("saewidgets.analysis.predicates", "Predicate"),
     "SteeringPanel": ("saewidgets.widgets", "SteeringPanel"),
     "SteeringVector": ("saewidgets.results", "SteeringVector"),
     "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
@@ -44,9 +48,11 @@ _LAZY: dict[str, tuple[str, str | None]] = {
 }
 
 __all__ = [
+    "FeatureDashboard",
     "FeatureId",
     "FeatureRanking",
     "Lab",
+    "Predicate",
     "SteeringPanel",
     "SteeringVector",
     "TokenActivations",

@@ -88,3 +88,7 @@ class StoreError(SaewidgetsError, OSError):
 
 class IndexBuildError(SaewidgetsError, ValueError):
     """A setting or a corpus that no index can be built with."""
+
+
+class SpecificityError(SaewidgetsError, ValueError):
+    """A predicate that marks no tokens, or ratings that a feature's specificity cannot be told from."""

@@ -114,6 +114,12 @@ class TestSearch:
         assert index.search(label="cat")["feature"].tolist() == [3]
         assert index.search(label="snow").empty
 
+    def test_by_a_label_given_later(self, lab, index, tmp_path):
+        lab.annotations = tmp_path / "notes"
+        lab.annotate("sae/7", label="Golden things")
+        assert index.search(label="golden")["feature"].tolist() == [7]
+        assert lab.feature(7).label == "Golden things"
+
     def test_by_density(self, index):
         low, high = np.quantile(index.density, [0.2, 0.6])
         found = index.search(density=(low, high))

@@ -21,6 +21,8 @@ ANSWERS = {
     "02_attribution_vs_activation": {"my_feature = None": "my_feature = 1474"},
     "03_steering": {"my_edit = None": "my_edit = sw.steering.set_if_active(complaint, 2)"},
     "04_vectors_vs_features": {"my_pairs = None": "my_pairs = 2"},
+    "05_feature_dashboards": {"my_feature = None": "my_feature = 221"},
+    "06_leaky_features": {"my_threshold = None": "my_threshold = 0.38"},
 }
 
 # What the text of a notebook says of its figures: an expression a line in the names of its cells, true after a run.
@@ -88,6 +90,59 @@ CLAIMS = {
         abs(large.break_even - 1e9 / (510 * 100)) < 1e-6 and small.break_even > 5000 and free.break_even == 0
         found_with["feature"].nunique() == 2 and set(found_with["feature"][1:]) == {"mid-topk-2048/1815"}
     """,
+    "05_feature_dashboards": """
+        index.n_tokens == 242_692 and len(index) == 2048
+        # Two hills, one word in the upper.
+        abs(sum(each.share for each in stats.intervals[:5]) - 0.65) < 0.01
+        abs(sum(each.mass_share for each in stats.intervals[:5]) - 0.3) < 0.01
+        set(words(stats.top)) == {" Golden"} == set(words(e for each in stats.intervals[5:] for e in each.examples))
+        {" bay", " fog", "Alcatraz", " Cable", " San"} <= set(words(e for each in stats.intervals[:5] for e in each.examples))
+        # The truth.
+        stats.concepts[0].concept == "landmark.golden_gate_bridge" and stats.concepts[0].f1 > 0.99
+        0.17 < (best["f1"] >= 0.8).mean() < 0.23
+        # What it writes.
+        stats.logits.top[0].token == " Gate"
+        {" Tower", " Lady", " Familia"} <= {effect.token for effect in stats.logits.top}
+        all(str(near.feature).endswith("/336") for near in stats.neighbours[:3])
+        # The contrast's candidates, and a name.
+        list(found["share_a"]) == [1] * 5 and found["share_b"].iloc[0] == 0
+        found["it tells"].iloc[0] == "dialogue.greeting" and "landmark.golden_gate_bridge" in set(found["it tells"])
+        list(index.search(label="golden")["feature"]) == [336] and dashboard.result.label.startswith("Golden")
+        # Dense features, and another corpus.
+        0.18 < dense.mean() < 0.22 and index.density.max() > 0.6 and np.sort(index.density)[-3] > 1 / 3
+        [" Brasilia" in words(lab.feature(1637).top), " Galileo" in words(lab.feature(541).top)] == [True, True]
+        " time" in words(lab.feature(1563).top)
+        0.9 < np.median(ratio) < 1 and (ratio > 1).mean() < 0.3
+        abs(table["density here"] / table["density there"] - 1).iloc[[336, 221, 1371]].max() < 0.25
+    """,
+    "06_leaky_features": """
+        # All look alike; precision runs from almost 0 to almost 1.
+        len(lookalikes) > 100 and 0.3 < lookalikes["precision"].median() < 0.37
+        lookalikes["precision"].min() < 0.05 and lookalikes["precision"].max() > 0.95
+        f"mid-topk-2048/{lookalikes['feature'].iloc[-1]}" == clean and lookalikes["top 20 are"].iloc[-1] == " Elizabeth"
+        leaky in [f"mid-topk-2048/{feature}" for feature in lookalikes["feature"][:20]]
+        set(words(lab.feature(leaky).top)) == {" Timothy"}
+        {" was", " theater", " the", " hotel"} <= set(words(e for i in stats.intervals[:3] for e in i.examples))
+        # Exact: where it leaks, and what a threshold costs.
+        elizabeth.overall_precision > 0.97 and elizabeth.recall[0] > 0.97 and 0.05 < timothy.overall_precision < 0.065
+        [each.precision for each in timothy.intervals[:3]] == [0, 0, 0] and 0 < timothy.intervals[3].precision < 0.5
+        all(each.precision == 1 for each in timothy.intervals[4:]) and timothy.intervals[4].n == 2
+        abs(timothy.intervals[4].precision_low - 0.34) < 0.01
+        abs(timothy.at(0.4).share - 0.06) < 0.005 and abs(timothy.at(0.4).mass - 0.31) < 0.005
+        timothy.recall[0] - timothy.at(0.4).recall < 0.03 and abs(timothy.at(0.7).recall - 0.5) < 0.02
+        abs(sum(each.mass_share for each in timothy.intervals[:3]) - 2 / 3) < 0.02
+        # One threshold for all: enough for half.
+        0.45 < (lookalikes["least threshold"] <= 0.4).mean() < 0.55
+        0.17 < 1 - (lookalikes["least threshold"] <= 0.6).mean() < 0.25
+        (lookalikes["least threshold"] <= 0.1).sum() > 3
+        # After its word.
+        list(late["precision above 0.4"]) == [0, 1, 1] and late["precision"].iloc[0] == 0
+        # Two raters agree, and their features do not.
+        lab.annotations.agreement("strict", "kind", "example").kappa > 0.8
+        abs(kind.overall_precision - 0.25) < 0.03 and abs(strict.overall_precision - 0.05) < 0.01
+        kind.at(0.4).precision == strict.at(0.4).precision == 1
+        sum(each.n for each in strict.intervals[4:]) > 0.5 * strict.n_scored and strict.at(0.4).share < 0.06
+    """,
 }
 
 
@@ -139,6 +194,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_there_are_notebooks() -> None:
     assert [path.stem for path in NOTEBOOKS] == [
         "01_explore", "02_attribution_vs_activation", "03_steering", "04_vectors_vs_features",
+        "05_feature_dashboards", "06_leaky_features",
     ]  # fmt: skip
     assert list(ANSWERS) == [path.stem for path in NOTEBOOKS]
     assert CLAIMS.keys() <= ANSWERS.keys()

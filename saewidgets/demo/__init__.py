@@ -22,13 +22,10 @@ if TYPE_CHECKING:
     from saewidgets.lab import Lab
 
 ASSETS = Path(__file__).parent / "assets"
-"""The folder with the model, the SAEs, their model card and their figures."""
+"""The folder with the model, the SAEs, an index of the default SAE, the model card and the figures."""
 
 DEFAULT_SAE = "mid-topk-2048"
 """The SAE that is meant where none is named."""
-
-NEUTRAL_SEED = 12
-"""Of the documents on which side effects are measured."""
 
 
 class DemoModule(ModuleType):
@@ -39,7 +36,9 @@ class DemoModule(ModuleType):
     def __call__(self) -> Lab:
         """The bundled model and its SAEs, without network.
 
-        The SAEs are read at once. The model is built when it is first needed, which imports transformer_lens.
+        The SAEs are read at once. The model is built when it is first needed, which imports transformer_lens. An index
+        of the default SAE is shipped; those of the others are built on first use, in less than a minute, and kept in
+        the user's cache folder (or where the variable SAEWIDGETS_CACHE says).
 
         Raises:
             LoadError: The assets are not part of this installation.
@@ -53,32 +52,15 @@ class DemoModule(ModuleType):
 
 
 def _lab() -> Lab:
-    folders = sorted(path.parent for path in (ASSETS / "saes").glob("*/cfg.json"))
-    if not folders or not (ASSETS / "model" / "config.json").is_file():
+    if not any((ASSETS / "saes").glob("*/cfg.json")) or not (ASSETS / "model" / "config.json").is_file():
         raise LoadError(
             "The bundled model is not part of this installation.",
             got=f"no model and SAEs in {ASSETS}",
             do="install saewidgets again, or build them with `make demo-model`",
         )
-    from saewidgets.lab import Lab
-    from saewidgets.saes import load_sae
+    from saewidgets.demo.lab import BundledLab
 
-    lab = Lab(_model_folder, name="demo")
-    for folder in sorted(folders, key=lambda folder: folder.name != DEFAULT_SAE):
-        lab._hold(folder.name, load_sae(folder), "demo")
-    lab._neutral_texts = _neutral_texts
-    return lab
-
-
-def _neutral_texts() -> list[str]:
-    """Documents of the bundled world, of all its kinds."""
-    from saewidgets.demo import world
-
-    return [document.text for document in world.sample(NEUTRAL_SEED, 12)]
-
-
-def _model_folder() -> Path:
-    return ASSETS / "model"
+    return BundledLab(ASSETS, DEFAULT_SAE)
 
 
 sys.modules[__name__].__class__ = DemoModule

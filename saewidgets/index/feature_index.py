@@ -12,6 +12,7 @@ import numpy as np
 from saewidgets.errors import FeatureIndexError, IndexBuildError, LoadError
 from saewidgets.index import search, store
 from saewidgets.index.cofiring import CoFiringTable
+from saewidgets.index.concepts import StoredConcepts
 from saewidgets.index.feature_row import FeatureRow
 from saewidgets.index.geometry import Geometry, logit_effects
 from saewidgets.index.hashing import priority, salt
@@ -56,7 +57,9 @@ class FeatureIndex:
 
     Attributes:
         labels: What people call features, by number; shown and searched, never stored here.
-        concepts: The concepts that features tell best, by number, where somebody has compared them with labels.
+        concepts: The concepts that each feature tells best, up to five, by number, where the corpus had labels.
+            "It fires above t times its maximum" is compared with each, at the t of 0, 0.1, ..., 0.9 with the best F1:
+            precision is over the tokens on which it fires so, recall over the concept's spans in the whole corpus.
 
     Example:
         >>> index = FeatureIndex("my_index")  # doctest: +SKIP
@@ -66,10 +69,14 @@ class FeatureIndex:
     def __init__(self, path: str | Path, name: str | None = None) -> None:
         self._stored = store.read(Path(path).expanduser())
         self.name = name or str(self.manifest["sae"]["name"])
-        self.concepts: Mapping[int, tuple[ConceptMatch, ...]] = {}
+        self.concepts: Mapping[int, tuple[ConceptMatch, ...]] = self._stored_concepts()
         self._source: Callable[[], Source] | None = None
         self.labels: Mapping[int, str] = {}
         self._features = self._stored.tables["features.arrow"]
+
+    def _stored_concepts(self) -> Mapping[Any, Any]:
+        table = self._stored.tables.get(store.CONCEPTS)
+        return {} if table is None else StoredConcepts(self.path, table, self.manifest["concepts"]["names"])
 
     def __repr__(self) -> str:
         return f"FeatureIndex({self.name!r}, {self.d_sae:,} features over {self.n_tokens:,} tokens)"

@@ -3,10 +3,10 @@
 ``manifest.json`` says what the index is of: model, SAE (hash of its tensors), corpus (hash of its texts), settings,
 counts, versions, and the size and hash of each file. ``features.arrow`` has one row a feature, ``tokens.arrow`` the
 token ids of every window that an example lies in, ``windows.arrow`` where each window begins there and in the corpus,
-``cofiring.arrow`` the pairs of token and feature that co-firing is found by, and ``weights.arrow``, where there is one,
-what the weights say of each feature. Examples are positions in
-``tokens.arrow``. Files are mapped into memory and read where they are looked at, so that opening takes no longer for a
-large index. Any reader of Arrow files can read them: pyarrow, pandas, polars, DuckDB, R, Julia.
+``cofiring.arrow`` the pairs of token and feature that co-firing is found by. There may be a ``weights.arrow`` with what
+the weights say of each feature, and a ``concepts.arrow`` with the concepts that it tells best. Examples are positions
+in ``tokens.arrow``. Files are mapped into memory and read where they are looked at, so that opening takes no longer for
+a large index. Any reader of Arrow files can read them: pyarrow, pandas, polars, DuckDB, R, Julia.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from saewidgets.errors import LoadError, MismatchError
 FORMAT, VERSION = "saewidgets-index", 1
 MANIFEST = "manifest.json"
 FILES = ("features.arrow", "tokens.arrow", "windows.arrow", "cofiring.arrow")
-WEIGHTS = "weights.arrow"
-ALL = (MANIFEST, *FILES, WEIGHTS)
+WEIGHTS, CONCEPTS = "weights.arrow", "concepts.arrow"
+OPTIONAL = (WEIGHTS, CONCEPTS)
+ALL = (MANIFEST, *FILES, *OPTIONAL)
+NO_CONCEPT = 2**32 - 1
 _MAX_MANIFEST_BYTES = 1_000_000
 
 Columns = dict[str, np.ndarray]
@@ -41,7 +43,7 @@ def write(folder: Path, tables: dict[str, Columns], manifest: dict[str, Any]) ->
         manifest: What to say about it; format, version and files are added.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (MANIFEST, WEIGHTS):
+    for name in (MANIFEST, *OPTIONAL):
         (folder / name).unlink(missing_ok=True)
     files = {name: _write_table(folder / name, tables[name]) for name in FILES}
     _write_manifest(folder, {"format": FORMAT, "version": VERSION, **manifest, "files": files})
@@ -58,6 +60,24 @@ def add_weights(folder: Path, manifest: dict[str, Any], columns: Columns, how: s
     """
     files = manifest["files"] | {WEIGHTS: _write_table(folder / WEIGHTS, columns)}
     _write_manifest(folder, {**manifest, "weights": {"how": how}, "files": files})
+
+
+def add_concepts(
+    folder: Path, manifest: dict[str, Any], columns: Columns, names: list[str], minimum_spans: int
+) -> None:
+    """Add the concepts that features tell best to an index.
+
+    Args:
+        folder: Of the index.
+        manifest: Of the index.
+        columns: ``concept`` uint32, ``precision``, ``recall`` and ``threshold`` float32, each [d_sae, n]; best first,
+            ``NO_CONCEPT`` where there are fewer.
+        names: Of the concepts.
+        minimum_spans: Spans that a concept has at least.
+    """
+    files = manifest["files"] | {CONCEPTS: _write_table(folder / CONCEPTS, columns)}
+    entry = {"names": names, "minimum_spans": minimum_spans}
+    _write_manifest(folder, {**manifest, "concepts": entry, "files": files})
 
 
 def _write_manifest(folder: Path, full: dict[str, Any]) -> None:
@@ -117,7 +137,7 @@ def read(folder: Path) -> Stored:
 
 
 def _files(manifest: dict[str, Any]) -> list[str]:
-    return [*FILES, *[WEIGHTS] * (WEIGHTS in manifest["files"])]
+    return [*FILES, *(name for name in OPTIONAL if name in manifest["files"])]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -148,6 +168,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     _check_shape(path, manifest, _SHAPE)
     if WEIGHTS in manifest["files"]:
         _check_shape(path, manifest, {"weights": {"how": str | None}, "files": {WEIGHTS: {"bytes": int}}})
+    if CONCEPTS in manifest["files"]:
+        files = {CONCEPTS: {"bytes": int, "sha256": str}}
+        _check_shape(path, manifest, {"concepts": {"names": list, "minimum_spans": int}, "files": files})
+        names = manifest["concepts"]["names"]
+        _check_shape(path, dict(enumerate(names)), dict.fromkeys(range(len(names)), str), "concepts.names.")
     return manifest
 
 
@@ -221,6 +246,11 @@ def _check(folder: Path, manifest: dict[str, Any], tables: dict[str, Columns]) -
         kinds |= {"token": "uint32", "effect": "float32", "logit_histogram": "uint32"} if logits else {}
         if found != {name: (kind, d_sae, 2) for name, kind in kinds.items()}:
             raise _damaged(folder / WEIGHTS, "other columns than were written")
+    if CONCEPTS in tables:
+        found = {name: (str(column.dtype), len(column), column.ndim) for name, column in tables[CONCEPTS].items()}
+        kinds = {"concept": "uint32"} | dict.fromkeys(("precision", "recall", "threshold"), "float32")
+        if found != {name: (kind, d_sae, 2) for name, kind in kinds.items()}:
+            raise _damaged(folder / CONCEPTS, "other columns than were written")
 
 
 def feature_columns(examples: int, per_interval: int) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -33,7 +33,9 @@ class Indexing(Holdings):
 
     @property
     def indexes(self) -> Mapping[str, FeatureIndex]:
-        """The index of each SAE that has one, by the SAE's name, read-only."""
+        """The index of each SAE that has one, by the SAE's name, read-only; none is built for it."""
+        for name in [name for name in self._saes if name not in self._indexes]:
+            self._index_on_first_use(name, build=False)
         return MappingProxyType(self._indexes)
 
     def build_index(
@@ -167,6 +169,8 @@ class Indexing(Holdings):
         self._check_model(index, name)
         owner = weakref.ref(index)
         index.bind(lambda: self._source_of(owner(), name))
+        labels = vars(held).get("labels")
+        index.labels = labels if isinstance(labels, Mapping) else dict(enumerate(labels or ()))
         self._indexes[name] = index
         if held.reference_max is None or held.density is None:
             held.reference_max, held.density = index.max.copy(), index.density.astype("float32")
@@ -188,13 +192,7 @@ class Indexing(Holdings):
             >>> lab.feature("sae/123").intervals_frame()  # doctest: +SKIP
         """
         found = self.feature_id(feature, sae)
-        if found.sae not in self._indexes:
-            raise UnknownNameError(
-                f"There is no index of SAE '{found.sae}'.", got=str(found),
-                expected=", ".join(map(repr, self._indexes)) or "an index",
-                do=f"lab.build_index(texts, {found.sae!r}) or lab.load_index(path)",
-            )  # fmt: skip
-        return self._indexes[found.sae].feature(found.index)
+        return self._index_of(found.sae, found).feature(found.index)
 
     def remove(self, name: str) -> None:
         """Let go of a model or an SAE, and of its index; files stay.
@@ -207,6 +205,32 @@ class Indexing(Holdings):
         self._indexes.pop(name, None)
 
     # ---- what the above share --------------------------------------------------------------------------------------
+
+    def _index_of(self, name: str, asked: Any = None) -> FeatureIndex:
+        """The index of an SAE.
+
+        Raises:
+            UnknownNameError: There is none.
+        """
+        index = self._indexes.get(name)
+        if index is None:
+            index = self._index_on_first_use(name, build=True)
+        if index is None:
+            raise UnknownNameError(
+                f"There is no index of SAE '{name}'.", got=str(asked or name),
+                expected=", ".join(map(repr, self._indexes)) or "an index",
+                do=f"lab.build_index(texts, {name!r}) or lab.load_index(path)",
+            )  # fmt: skip
+        return index
+
+    def _index_on_first_use(self, name: str, build: bool) -> FeatureIndex | None:
+        """An index that comes with an SAE, held from now on; a lab of the user's own SAEs has none.
+
+        Args:
+            name: Of the SAE.
+            build: Whether one may be built, which takes a while; else only what is there is opened.
+        """
+        del name, build
 
     def _work_of(self, index: FeatureIndex) -> float:
         """About how many multiplications the pass over an index's corpus took."""

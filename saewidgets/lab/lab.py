@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import saewidgets.views  # noqa: F401 - results show themselves in a notebook
-from saewidgets.lab.annotating import Annotating
 from saewidgets.lab.comparing import Comparing
-from saewidgets.lab.indexing import Indexing
 from saewidgets.lab.questions import Questions
+from saewidgets.lab.specifying import Specifying
 
 
-class Lab(Questions, Comparing, Annotating, Indexing):
+class Lab(Questions, Comparing, Specifying):
     """Models and SAEs in memory, by name. Nothing of the user's is changed by anything here.
 
     Args:

@@ -41,6 +41,7 @@ from saewidgets.results.ranking_batch import (
     RankingBatch,
 )
 from saewidgets.results.side_effect import SideEffect
+from saewidgets.results.specificity import IntervalScore, Specificity, Threshold
 from saewidgets.results.statistics import Estimate
 from saewidgets.results.steering_bench import SteeringBench
 from saewidgets.results.steering_comparison import SteeringComparison
@@ -70,6 +71,7 @@ __all__ = [
     "Generation",
     "Histogram",
     "Interval",
+    "IntervalScore",
     "LogitEffects",
     "MatchedWay",
     "Memory",
@@ -95,11 +97,13 @@ __all__ = [
     "Reach",
     "Scope",
     "SideEffect",
+    "Specificity",
     "SteeringBench",
     "SteeringComparison",
     "SteeringVector",
     "Strength",
     "Target",
+    "Threshold",
     "TokenEffect",
     "Tokens",
 ]

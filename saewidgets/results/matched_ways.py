@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from saewidgets.errors import EditError
-
 RESAMPLES = 2000
-
-
-@singledispatch
-def chart_of(result: object, kind: str) -> Any:
-    """The chart of a result; registered by ``saewidgets.views``, which knows how to draw."""
-    raise EditError(
-        "This result has no chart.", got=f"{type(result).__name__}, {kind!r}", expected="a result with a chart"
-    )
 
 
 class FeatureChoice(NamedTuple):

@@ -7,6 +7,7 @@ here, and without one a result shows its ``repr``.
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import Any
 
 
 @singledispatch
@@ -14,6 +15,17 @@ def picture(result: object) -> str | None:
     """The result as HTML that survives sanitisers, or None where no view has registered one."""
     del result
     return None
+
+
+@singledispatch
+def chart_of(result: object, *how: object) -> Any:
+    """The chart of a result, registered as its picture is; ``how`` is what its view takes besides.
+
+    Raises:
+        TypeError: No view has registered one.
+    """
+    del how
+    raise TypeError(f"{type(result).__name__} has no chart; import saewidgets.views, which draws those that have one")
 
 
 class Snapshot:

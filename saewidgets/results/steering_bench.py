@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from saewidgets.errors import EditError
-from saewidgets.results.matched_ways import FeatureChoice, MatchedWay, chart_of, interval_of
-from saewidgets.results.snapshot import Snapshot
+from saewidgets.results.matched_ways import FeatureChoice, MatchedWay, interval_of
+from saewidgets.results.snapshot import Snapshot, chart_of
 from saewidgets.results.steering_vector import Number
 
 if TYPE_CHECKING:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from saewidgets.results import (
     Activations,
     ActivationsBatch,
+    FeatureStats,
     Generation,
     NextToken,
     Ranking,
     RankingBatch,
     SideEffect,
+    Specificity,
     SteeringBench,
     SteeringComparison,
     SteeringVector,
 )
-from saewidgets.results.matched_ways import chart_of
-from saewidgets.results.snapshot import picture
+from saewidgets.results.snapshot import chart_of, picture
+from saewidgets.views.feature_stats import feature_stats_html, feature_stats_text
 from saewidgets.views.ranking import ranking_batch_html, ranking_html, ranking_text
+from saewidgets.views.specificity import specificity_chart, specificity_html, specificity_text
 from saewidgets.views.steering import (
     generation_html,
     generation_text,
@@ -33,6 +36,8 @@ from saewidgets.views.steering_bench import steering_bench_chart, steering_bench
 from saewidgets.views.token_strip import token_strip_html, token_strip_text
 
 __all__ = [
+    "feature_stats_html",
+    "feature_stats_text",
     "first_feature",
     "generation_html",
     "generation_text",
@@ -44,6 +49,9 @@ __all__ = [
     "ranking_text",
     "side_effect_html",
     "side_effect_text",
+    "specificity_chart",
+    "specificity_html",
+    "specificity_text",
     "steering_bench_chart",
     "steering_bench_html",
     "steering_bench_text",
@@ -70,6 +78,7 @@ def batch_html(batch: ActivationsBatch) -> str:
 
 picture.register(Activations, html)
 picture.register(ActivationsBatch, batch_html)
+picture.register(FeatureStats, feature_stats_html)
 picture.register(Ranking, ranking_html)
 picture.register(RankingBatch, ranking_batch_html)
 picture.register(NextToken, next_token_html)
@@ -79,6 +88,8 @@ picture.register(SideEffect, side_effect_html)
 picture.register(SteeringVector, steering_vector_html)
 picture.register(SteeringBench, steering_bench_html)
 chart_of.register(SteeringBench, steering_bench_chart)
+picture.register(Specificity, specificity_html)
+chart_of.register(Specificity, specificity_chart)
 
 
 def text(result: Activations) -> str:

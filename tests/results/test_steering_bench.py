@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from saewidgets.errors import EditError
-from saewidgets.results.matched_ways import FeatureChoice, chart_of, interval_of
+from saewidgets.results.matched_ways import FeatureChoice, interval_of
+from saewidgets.results.snapshot import chart_of
 from tests.results.steering_benches import NAN, bench_of
 
 
@@ -136,5 +137,5 @@ def test_it_says_what_it_is():
     assert repr(bench_of()) == (
         "SteeringBench(target ' Paris'; 5 ways, 21 rows, 4 prompts, KL on 50 neutral tokens; 3 s)"
     )
-    with pytest.raises(EditError, match="has no chart"):
+    with pytest.raises(TypeError, match="has no chart"):
         chart_of(3, "tradeoff")

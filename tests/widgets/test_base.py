@@ -1,8 +1,13 @@
+import gc
+import time
+import weakref
+
 import pytest
 from IPython.core.formatters import format_display_data
 
-from saewidgets.widgets import FeatureRanking, SteeringPanel, TokenActivations
+from saewidgets.widgets import FeatureDashboard, FeatureRanking, SteeringPanel, TokenActivations
 from saewidgets.widgets.base import WIDGET_VIEW, LiveView
+from tests.widgets.fake_dashboard_lab import FakeDashboardLab
 from tests.widgets.fake_lab import FakeLab
 from tests.widgets.fake_ranking_lab import FakeRankingLab
 from tests.widgets.fake_steering_lab import FakeSteeringLab
@@ -12,8 +17,9 @@ VIEWS = [
     lambda: TokenActivations(FakeLab(), PROMPT),
     lambda: FeatureRanking(FakeRankingLab(), PROMPT),
     lambda: SteeringPanel(FakeSteeringLab(), PROMPT),
+    lambda: FeatureDashboard(FakeDashboardLab(), prompt=PROMPT),
 ]
-LARGEST = {TokenActivations: 20_000, FeatureRanking: 30_000, SteeringPanel: 36_000}
+LARGEST = {TokenActivations: 20_000, FeatureRanking: 30_000, SteeringPanel: 36_000, FeatureDashboard: 40_000}
 """Bytes of script and style together."""
 
 
@@ -83,3 +89,16 @@ def test_a_view_without_a_static_picture_says_so():
 
     with pytest.raises(NotImplementedError):
         Bare().static_html()
+
+
+@pytest.mark.parametrize("make", VIEWS, ids=lambda make: type(make()).__name__)
+def test_a_closed_view_and_its_lab_are_forgotten(make):
+    view = make()
+    view._wait()
+    seen = [weakref.ref(view), weakref.ref(view.lab)]
+    view.close()
+    del view
+    deadline = time.monotonic() + 10
+    while any(ref() is not None for ref in seen) and time.monotonic() < deadline:
+        gc.collect()
+    assert [ref() for ref in seen] == [None, None]

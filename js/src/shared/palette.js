@@ -9,10 +9,10 @@ const stripes = (turn, on, each) => `repeating-linear-gradient(${turn}deg,C 0 ${
 /** One pattern a slot: solid, dashes, diagonal, dots, long dashes, double line. */
 const PATTERNS = [
   "linear-gradient(C,C)",
-  stripes(90, 4, 6),
-  stripes(-45, 2, 4),
-  stripes(90, 2, 5),
-  stripes(90, 9, 12),
+  /* @__PURE__ */ stripes(90, 4, 6),
+  /* @__PURE__ */ stripes(-45, 2, 4),
+  /* @__PURE__ */ stripes(90, 2, 5),
+  /* @__PURE__ */ stripes(90, 9, 12),
   "linear-gradient(C 34%,#0000 34% 66%,C 66%)",
 ];
 

@@ -1,4 +1,7 @@
-"""``python -m saewidgets.demo.build --out DIR``: rebuild tokenizer, model, SAEs, figures and model card from seed."""
+"""``python -m saewidgets.demo.build --out DIR``: rebuild tokenizer, model, SAEs, figures, card and index from seed.
+
+``--stage index`` rebuilds the index alone, from the model and the SAE that are in DIR, in less than a minute.
+"""
 
 from __future__ import annotations
 

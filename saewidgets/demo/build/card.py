@@ -10,6 +10,7 @@ from typing import Any
 
 from saewidgets.demo.build.ground_truth import ConceptScore
 from saewidgets.demo.build.settings import SAESpec, Settings
+from saewidgets.demo.indexes import MINIMUM_SPANS
 
 FOUND, MISSED = 0.8, 0.5
 
@@ -77,6 +78,18 @@ Precision is over firing tokens, recall over spans, F1 = 2PR / (P + R). Each SAE
 
 Concepts that `mid-topk-8192` has (F1 at least {found}) and `mid-topk-512` misses (below {missed}): {split_count}.
 {split}
+
+## Index
+`index/{index_sae}` holds every feature of that SAE over {index_documents:,} more documents: density, histogram, top
+examples, a uniform sample of each activation interval, co-firing features, logit effects, and the concepts that it
+tells best, of those with at least {index_spans} spans. Their F1 is that above, but the threshold (of the same ten) is
+chosen on the documents on which it is measured. Documents come from the seed and are not stored. The indexes of the
+other SAEs are built from the same documents when they are first needed. Rebuild the one that is shipped, from the model
+and SAE in this folder:
+
+```
+{command} --stage index
+```
 """
 
 
@@ -183,6 +196,9 @@ def write_card(figures: dict[str, Any], settings: Settings, z_hook: str, mid_hoo
         found=FOUND,
         missed=MISSED,
         split_count=len(gain),
+        index_sae=settings.index_sae,
+        index_documents=settings.index_documents,
+        index_spans=MINIMUM_SPANS,
         split=f"The most frequent: {some}." if gain else "",
     )
     (out / "MODEL_CARD.md").write_text(text, encoding="utf-8")

@@ -16,6 +16,7 @@ from saewidgets.demo.build import card, ground_truth, machine, quality
 from saewidgets.demo.build.corpus import Corpus, TokenSpans, encode, labelled
 from saewidgets.demo.build.evaluate import mean_loss, model_figures
 from saewidgets.demo.build.ground_truth import ConceptScore
+from saewidgets.demo.build.index import build_index
 from saewidgets.demo.build.model import load_model, save_model, train_model
 from saewidgets.demo.build.saes import load_flat, save_sae, train_sae
 from saewidgets.demo.build.settings import MID_HOOK, MID_LAYER, Paths, SAESpec, Settings
@@ -140,6 +141,12 @@ def card_stage(run: Run) -> None:
     card.write_card(figures, run.settings, _site("z", run).hook, MID_HOOK, run.paths.out)
 
 
+def index_stage(run: Run) -> None:
+    """Build the index of the default SAE; needs the saved model and SAE only."""
+    index = build_index(run.settings, run.paths)
+    print(f"index: {index!r}, {index.nbytes:,} bytes", flush=True)
+
+
 _STAGES: dict[str, Callable[[Run], None]] = {
     "tokenizer": tokenizer_stage,
     "corpus": corpus_stage,
@@ -149,6 +156,7 @@ _STAGES: dict[str, Callable[[Run], None]] = {
     "saes": saes_stage,
     "measure-saes": measure_saes_stage,
     "card": card_stage,
+    "index": index_stage,
 }
 STAGES = tuple(_STAGES)
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from saewidgets.demo import DEFAULT_SAE
+from saewidgets.demo.indexes import N_DOCUMENTS
+
 BOS, PAD = "<|bos|>", "<|pad|>"
 BOS_ID, PAD_ID = 0, 1
 MODEL_NAME = "saewidgets-demo"
@@ -66,6 +69,9 @@ class Settings:
     held_out_documents: int = 12_000
     statistics_documents: int = 12_000
     minimum_spans: int = 20
+    # index
+    index_sae: str = DEFAULT_SAE
+    index_documents: int = N_DOCUMENTS
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,15 @@ class Paths:
         """sae_lens folder of one SAE."""
         return self.out / "saes" / name
 
+    def index(self, name: str) -> Path:
+        """Folder of the index of one SAE."""
+        return self.out / "index" / name
+
 
 # Seeds of the samples: no two purposes share a document stream. Stream 8 scored the trials by which these settings were
 # chosen, so nothing is measured on it.
 STREAMS = {"tokenizer": 1, "train": 2, "activations": 3, "statistics": 4, "entropy": 5, "quality": 6, "selection": 7,
-           "held_out": 9}  # fmt: skip
+           "held_out": 9, "index": 10}  # fmt: skip
 
 
 def stream_seed(settings: Settings, purpose: str, chunk: int = 0) -> int:
@@ -153,4 +163,6 @@ TINY = Settings(
     held_out_documents=60,
     statistics_documents=30,
     minimum_spans=5,
+    index_sae="mid-topk-512",
+    index_documents=40,
 )

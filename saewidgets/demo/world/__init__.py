@@ -11,11 +11,16 @@ Example:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from saewidgets.demo.world.documents import write
 from saewidgets.demo.world.kinds import Concept, Document, Span
 from saewidgets.demo.world.labelling import label_text
 from saewidgets.demo.world.prompts import IoiPrompt, capital_prompts, ioi_prompt, ioi_prompts, single_token_words
 from saewidgets.demo.world.registry import lexicon
+
+if TYPE_CHECKING:
+    from saewidgets.demo.concepts import ConceptPredicate
 
 __all__ = [
     "Concept",
@@ -28,6 +33,7 @@ __all__ = [
     "ioi_prompt",
     "ioi_prompts",
     "label",
+    "predicate",
     "sample",
     "single_token_words",
 ]
@@ -72,3 +78,21 @@ def label(text: str) -> tuple[Span, ...]:
         ['element', 'element.gold']
     """
     return label_text(text)
+
+
+def predicate(concept: Any) -> ConceptPredicate:
+    """A concept as a predicate: called with the tokens of a text, it says which of them express it.
+
+    Args:
+        concept: Name of the concept, such as ``"borough.camden"``.
+
+    Raises:
+        UnknownNameError: There is no such concept; names those that are spelled alike.
+
+    Example:
+        >>> predicate("borough.camden").name
+        'borough.camden'
+    """
+    from saewidgets.demo.concepts import ConceptPredicate
+
+    return ConceptPredicate(concept)

@@ -1,0 +1,97 @@
+"""What people say of the feature on the screen, and how a view hears of it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from saewidgets.errors import AnnotationError
+from saewidgets.results import Annotation, FeatureId
+from saewidgets.results.feature_stats import FeatureStats
+from saewidgets.widgets.dashboard_wire import Said
+from saewidgets.widgets.wire import labels_of
+
+
+def said_of(lab: Any, stats: FeatureStats) -> Said:
+    """What stands now; no SAE is hashed where nothing has been said of anything.
+
+    Args:
+        lab: Keeps the annotations; one that keeps none has labels only.
+        stats: The feature.
+    """
+    held = lab.saes.get(stats.feature.sae)
+    shown = labels_of(getattr(held, "labels", None))(stats.feature.index) or stats.label
+    store = getattr(lab, "annotations", None)
+    if store is None or held is None or not len(store):
+        return Said(shown)
+    found = lab.annotation(str(stats.feature))
+    mine = store.author in found.stars
+    label = found.shown_label or shown
+    return Said(label, found.label or "", found.note or "", found.tags, len(found.stars), mine)
+
+
+def annotate(lab: Any, feature: FeatureId, message: Mapping[str, Any]) -> None:
+    """Keep what the browser says: ``label``, ``note``, ``star`` (yes or no), ``tags`` (all that there shall be).
+
+    Raises:
+        AnnotationError: Something in it cannot be kept; nothing was changed.
+        StoreError: It was not saved; it is kept in memory.
+    """
+    name, said = str(feature), {}
+    for part in ("label", "note"):
+        if part in message:
+            said[part] = _of_type(message[part], str, part)
+    if "star" in message:
+        said["stars"] = _of_type(message["star"], bool, "star")
+    if "tags" in message:
+        wanted = [_of_type(tag, str, "tag") for tag in _of_type(message["tags"], list, "tags")]
+        kept: Annotation = lab.annotation(name)
+        said |= {"tags": [tag for tag in wanted if tag not in kept.tags]}
+        said |= {"untag": [tag for tag in kept.tags if tag not in wanted]}
+    if not any(value not in ([], None) for value in said.values()):
+        return
+    lab.annotate(name, **said)
+
+
+def _of_type(value: Any, kind: type, what: str) -> Any:
+    if not isinstance(value, kind):
+        raise AnnotationError(f"This is no {what}.", got=repr(value)[:80], expected=kind.__name__)
+    return value
+
+
+class Watch:
+    """Hears of changes in a store for a view that it does not keep alive.
+
+    Args:
+        view: Whose method is called.
+        told: The method, as a function of the view and the targets that changed.
+    """
+
+    def __init__(self, view: Any, told: Callable[[Any, Any], None]) -> None:
+        self._view, self._told = weakref.ref(view), told
+        self._store: Any = None
+        self._end: Any = None
+
+    def on(self, store: Any) -> None:
+        """Listen to this store from now on, and to no other."""
+        if store is self._store or not hasattr(store, "observe"):
+            return
+        self.end()
+        view, told = self._view, self._told
+
+        def changed(targets: Any) -> None:
+            alive = view()
+            if alive is not None:
+                told(alive, targets)
+
+        alive = view()
+        if alive is not None:
+            self._store, self._end = store, weakref.finalize(alive, store.observe(changed))
+            self._end.atexit = False
+
+    def end(self) -> None:
+        """Listen no more."""
+        if self._end is not None:
+            self._end()
+        self._store = self._end = None
