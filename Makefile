@@ -43,7 +43,7 @@ js: js/node_modules/.package-lock.json  ## build saewidgets/static from js/src (
 bench: $(VENV)/.dev  ## print the tables of figures (BENCH_ARGS=activations)
 	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
 
-demo-model: $(VENV)/.dev  ## rebuild the bundled model and its SAEs from seed (about 80 minutes on 2 cores)
+demo-model: $(VENV)/.dev  ## rebuild the bundled model, its SAEs and their index from seed (about 80 minutes on 2 cores)
 	$(BIN)/python -m saewidgets.demo.build --out saewidgets/demo/assets
 
 wheel: $(VENV)/.lab  ## build the wheel into dist/

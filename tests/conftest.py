@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
 import importlib.util
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["SAEWIDGETS_CACHE"] = tempfile.mkdtemp(prefix="saewidgets-tests-")
+atexit.register(shutil.rmtree, os.environ["SAEWIDGETS_CACHE"], ignore_errors=True)
 
 import pytest
 import torch

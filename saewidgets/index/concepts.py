@@ -178,9 +178,11 @@ class StoredConcepts(Mapping[int, tuple[ConceptMatch, ...]]):
             raise KeyError(feature)
         if numbers[feature][held].max() >= len(self._names):
             raise LoadError(f"The index in {self._folder} is damaged.", got="a concept without a name")
-        precision, recall = (self._table[name][feature][held].astype(np.float64) for name in ("precision", "recall"))
-        rows = zip(numbers[feature][held].tolist(), precision, recall, f1_of(precision, recall), strict=True)
-        return tuple(ConceptMatch(self._names[n], float(p), float(r), float(f1)) for n, p, r, f1 in rows)
+        names = "precision", "recall", "threshold"
+        precision, recall, level = (self._table[name][feature][held].astype(np.float64) for name in names)
+        columns = precision, recall, f1_of(precision, recall), level.round(1)
+        rows = zip(numbers[feature][held].tolist(), *(each.tolist() for each in columns), strict=True)
+        return tuple(ConceptMatch(self._names[n], *scores) for n, *scores in rows)
 
     def __iter__(self) -> Iterator[int]:
         return iter(np.flatnonzero((self._table["concept"] != NO_CONCEPT).any(1)).tolist())

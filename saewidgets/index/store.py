@@ -167,7 +167,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )  # fmt: skip
     _check_shape(path, manifest, _SHAPE)
     if WEIGHTS in manifest["files"]:
-        _check_shape(path, manifest, {"weights": {"how": str | None}, "files": {WEIGHTS: {"bytes": int}}})
+        _check_shape(
+            path, manifest, {"weights": {"how": str | None}, "files": {WEIGHTS: {"bytes": int, "sha256": str}}}
+        )
     if CONCEPTS in manifest["files"]:
         files = {CONCEPTS: {"bytes": int, "sha256": str}}
         _check_shape(path, manifest, {"concepts": {"names": list, "minimum_spans": int}, "files": files})

@@ -165,12 +165,16 @@ class NeuronAlignment(NamedTuple):
 
 
 class ConceptMatch(NamedTuple):
-    """A concept, and how well "the feature fires" tells its tokens: precision, recall, F1."""
+    """A concept, and how well "the feature fires above ``threshold`` times its maximum" tells it.
+
+    ``precision`` is over the tokens on which it fires so, ``recall`` over the concept's spans, ``f1`` is both in one.
+    """
 
     concept: str
     precision: float
     recall: float
     f1: float
+    threshold: float = 0.0
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
