@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ["SAEWIDGETS_CACHE"] = tempfile.mkdtemp(prefix="saewidgets-tests-")
-atexit.register(shutil.rmtree, os.environ["SAEWIDGETS_CACHE"], ignore_errors=True)
 
 import pytest
 import torch
@@ -24,6 +22,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AddedToken, PreTrainedTokenizerFast
 
 torch.set_num_threads(1)
+os.environ["SAEWIDGETS_CACHE"] = tempfile.mkdtemp(prefix="saewidgets-tests-")
+atexit.register(shutil.rmtree, os.environ["SAEWIDGETS_CACHE"], ignore_errors=True)
 
 TL_MAJOR = int(importlib.metadata.version("transformer-lens").partition(".")[0])
 HAS_SAE_LENS = importlib.util.find_spec("sae_lens") is not None

@@ -23,7 +23,7 @@ def feature(page: Any, view: FakeDashboard) -> None:
     page.get_by_label("Your own text").fill("over the Golden Gate Bridge")
     page.wait_for_selector(".saew-own .saew-tok")
     page.get_by_role("radio", name="\u00b116").click()
-    page.get_by_label("Find a feature").fill("fog")
+    page.get_by_placeholder("Find a feature").fill("fog")
     page.get_by_role("button", name="fog and mist").first.wait_for()
     page.keyboard.press("ArrowDown")
     page.locator(".saew-example .saew-tok").nth(9).hover()

@@ -189,6 +189,8 @@ class TestFeature:
         view.feature = 4
         gate.open.set()
         assert str(view.result.feature) == header(view)["feature"] == "mid/4"
+        worker_of(lab.model).call(lambda job: None)
+        assert lab.looked == [name, "mid/4"]
 
     def test_an_observer_may_read_the_result(self, view):
         seen = []
@@ -275,20 +277,23 @@ class TestLive:
 
     def test_no_text_is_no_run(self, lab, view):
         view.prompt = PROMPT
-        view.prompt = ""
         assert view.result is not None
-        assert view._live == b""
-        assert view.error == ""
+        assert len(view._live) > 0
+        assert "Golden Gate opens" in view.static_text()
+        view.prompt = ""
+        assert (view._live, view._heard, view.error) == (b"", None, "")
+        assert lab.runs == [PROMPT]
 
     def test_the_latest_text_wins(self, lab, view):
-        gate = Gate(lab)
+        gate, shown = Gate(lab), []
+        view.observe(lambda _: shown.append(header(view, "_live", "SAEW")["prompt"]), "_live")
         for n in range(20):
             view.prompt = f"text {n}"
             if not n:
                 assert gate.begun.wait(30)
         gate.open.set()
         assert view.result is not None
-        assert header(view, "_live", "SAEW")["prompt"] == "text 19"
+        assert shown == ["text 19"]
         assert lab.runs == ["text 0", "text 19"]
 
     def test_a_fault_is_shown_and_leaves_the_feature_alone(self, lab, view, name):
@@ -300,7 +305,7 @@ class TestLive:
         assert str(view.result.feature) == name
         assert view.error == "RuntimeError: out of memory"
         view.feature = 3
-        assert view.error == "RuntimeError: out of memory"
+        assert (view.error, view.status["state"]) == ("RuntimeError: out of memory", "failed")
         lab.gate = None
         view.prompt = "again"
         assert view.result is not None

@@ -48,7 +48,7 @@ export function makeExamples(tip) {
         places.push(`token ${position - peak + i} of text ${text}`);
         parts[1 + Math.sign(i - peak)].append(/^\s/.test(tokens[i]) ? h("wbr") : "", cell);
       }
-      if (to < tokens.length || right) parts[2].append(" …");
+      if (to < tokens.length || right) parts[2].append("\u00a0…");
       return h(".example@row", h("span.num.faint@rowheader", number(activation)), h(".words", ...parts));
     });
     walk.box.classList.toggle("saew-aligned", width[2] === 5);

@@ -64,6 +64,7 @@ export function makeWalk(look, label, tip) {
       [cells, places, current] = [next, where, 0];
       box.replaceChildren(...rows);
       rove(0);
-      },
+      hover();
+    },
   };
 }
