@@ -37,6 +37,11 @@ class Counts:
     nonfinite: int = 0
     sink_norm: float | None = None
 
+    def __add__(self, other: Counts) -> Counts:
+        """Those of both; the sinks' length is that of either that has one."""
+        sums = (getattr(self, name) + getattr(other, name) for name in ("tokens", "special", "sinks", "nonfinite"))
+        return Counts(*sums, other.sink_norm if self.sink_norm is None else self.sink_norm)
+
 
 @dataclass(frozen=True)
 class Placed:
