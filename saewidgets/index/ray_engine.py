@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -108,8 +106,8 @@ class RayEngine(Engine):
     def _sent(self, model: LanguageModel) -> Any:
         """The model as Ray holds it for all workers."""
         util: Any = self._ray.util
-        # transformers leaves hooks on its models that read context variables.
-        util.register_serializer(ContextVar, serializer=_address_of, deserializer=_at_address)
+        # transformers leaves hooks on its models that read context variables, which cannot be pickled.
+        util.register_serializer(ContextVar, serializer=_as_seen, deserializer=_again)
         try:
             return self._ray.put(model.model)
         except Exception as error:
@@ -200,17 +198,13 @@ class RayEngine(Engine):
             ) from error  # fmt: skip
 
 
-def _address_of(variable: ContextVar[Any]) -> tuple[str, str]:
-    """Module and name of a context variable; one that has none cannot be pickled."""
-    for name, module in list(sys.modules.items()):
-        for own, value in list(getattr(module, "__dict__", {}).items()):
-            if value is variable:
-                return name, own
-    raise TypeError(f"cannot pickle {variable!r}")
+def _as_seen(variable: ContextVar[Any]) -> tuple[str, Any]:
+    """Name and value of a context variable, None where it has none."""
+    return variable.name, variable.get(None)
 
 
-def _at_address(address: tuple[str, str]) -> ContextVar[Any]:
-    return getattr(importlib.import_module(address[0]), address[1])
+def _again(seen: tuple[str, Any]) -> ContextVar[Any]:
+    return ContextVar(seen[0], default=seen[1])
 
 
 def _start(ray: Any) -> None:

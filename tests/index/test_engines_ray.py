@@ -32,7 +32,7 @@ def ray_environment():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_raylet_start_wait_time_s", "120")
         yield patch
-    for process in [each for each in gc.get_objects() if isinstance(each, subprocess.Popen)]:
+    for process in [each for each in gc.get_objects() if issubclass(type(each), subprocess.Popen)]:
         process.wait(60)  # Ray does not, and then Python warns
 
 
