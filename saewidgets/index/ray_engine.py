@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -210,7 +211,7 @@ def _again(seen: tuple[str, Any]) -> ContextVar[Any]:
 def _start(ray: Any) -> None:
     """Start Ray on this machine, or join the cluster that RAY_ADDRESS names."""
     with _environment(RAY_USAGE_STATS_ENABLED="0"):
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 
 
 @contextmanager

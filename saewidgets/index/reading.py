@@ -39,8 +39,10 @@ class Counts:
 
     def __add__(self, other: Counts) -> Counts:
         """Those of both; the sinks' length is that of either that has one."""
-        sums = (getattr(self, name) + getattr(other, name) for name in ("tokens", "special", "sinks", "nonfinite"))
-        return Counts(*sums, other.sink_norm if self.sink_norm is None else self.sink_norm)
+        return Counts(
+            self.tokens + other.tokens, self.special + other.special, self.sinks + other.sinks,
+            self.nonfinite + other.nonfinite, other.sink_norm if self.sink_norm is None else self.sink_norm,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

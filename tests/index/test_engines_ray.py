@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
 import torch
+from ray.exceptions import RayActorError
 
 import saewidgets as sw
 from saewidgets.errors import IndexBuildError, MismatchError, NonFiniteError
@@ -22,8 +25,10 @@ from saewidgets.index.versions import versions
 from tests.index.test_build import HOOK, corpus, files
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = {"context": 32, "batch_size": 1, "on_progress": False}
+SMALL: dict[str, Any] = {"context": 32, "batch_size": 1, "on_progress": False}
 """Ten rounds for 300 texts."""
+
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # Ray does not wait
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +38,16 @@ def ray_environment():
         patch.setenv("RAY_raylet_start_wait_time_s", "120")
         yield patch
     for process in [each for each in gc.get_objects() if issubclass(type(each), subprocess.Popen)]:
-        process.wait(60)  # Ray does not, and then Python warns
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")
 def cluster(ray_environment):
     """Two CPUs."""
     ray_environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", object_store_memory=2**28)
+    ray.init(
+        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, object_store_memory=2**28
+    )  # fmt: skip
     yield
     ray.shutdown()
 
@@ -67,9 +74,9 @@ def engines(cluster, monkeypatch):
     return made
 
 
-def assert_nothing_runs(engine: RayEngine) -> None:
+def assert_nothing_runs(engine: Any) -> None:
     for worker in engine.workers:
-        with pytest.raises(ray.exceptions.RayActorError):
+        with pytest.raises(RayActorError):
             ray.get(worker.hand_over.remote())
 
 
@@ -215,7 +222,8 @@ def test_killed_and_gone_on_gives_the_same_files(cluster, tmp_path):
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "parts")]
     assert subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == -signal.SIGKILL
     texts = [document.text for document in sw.demo.world.sample(3, 80)]
-    options, seen = {"context": 32, "batch_size": 2}, []
+    options: dict[str, Any] = {"context": 32, "batch_size": 2}
+    seen = []
     sw.demo().build_index(texts, path=tmp_path / "parts", on_progress=seen.append, **options)
     sw.demo().build_index(texts, path=tmp_path / "whole", on_progress=False, **options)
     assert seen[0].resumed_tokens > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def planted(rows) -> Items:
     return items(features, np.array(positions, int), values, hashes=np.arange(8) % 4)
 
 
-def state_of(found: Items, places=slice(None), per_bin: int = 4) -> Accumulator:
+def state_of(found: Items, places: Any = slice(None), per_bin: int = 4) -> Accumulator:
     state = Accumulator(D_SAE, 3, per_bin, 5, 0)
     state.add(Items(*(each[places] for each in found)))
     return state
@@ -50,9 +51,11 @@ def merged(one: Accumulator, two: Accumulator) -> Accumulator:
     return one
 
 
-def bits(state: Accumulator) -> dict[str, list]:
+def bits(state: Accumulator) -> dict[str, Any]:
     """All of a state; items of a sample have no order."""
-    arrays = {name: array.tobytes() for name, array in state.arrays() if not name.startswith(("sample", "sketch"))}
+    arrays: dict[str, Any] = {
+        name: array.tobytes() for name, array in state.arrays() if not name.startswith(("sample", "sketch"))
+    }
     for name in ("sample", "sketch"):
         part = getattr(state, name)
         arrays[name] = [
