@@ -26,10 +26,9 @@ os.environ["SAEWIDGETS_CACHE"] = tempfile.mkdtemp(prefix="saewidgets-tests-")
 atexit.register(shutil.rmtree, os.environ["SAEWIDGETS_CACHE"], ignore_errors=True)
 
 TL_MAJOR = int(importlib.metadata.version("transformer-lens").partition(".")[0])
-HAS_SAE_LENS = importlib.util.find_spec("sae_lens") is not None
-
-# sae-lens cannot be installed beside transformer-lens 4, so that its tests belong to the environment with 3.
-collect_ignore_glob = [] if HAS_SAE_LENS else ["*_sae_lens.py"]
+# sae-lens cannot be installed beside transformer-lens 4: its tests belong to the environment with 3, and so do Ray's.
+MISSING = [name for name in ("sae_lens", "ray") if importlib.util.find_spec(name) is None]
+collect_ignore_glob = [f"*_{name}.py" for name in MISSING]
 
 BOS = "<|bos|>"
 TEXTS = [
@@ -43,7 +42,7 @@ SAE_KINDS = ["standard", "topk", "gated", "jumprelu"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    left_out = "" if HAS_SAE_LENS else "; sae-lens is not installed: test_*_sae_lens.py are left out"
+    left_out = "".join(f"; {name} is not installed: test_*_{name}.py are left out" for name in MISSING)
     terminalreporter.write_line(f"transformer-lens {TL_MAJOR}.x{left_out}")
 
 

@@ -104,10 +104,11 @@ def names_of(requirements: list[str]) -> set[str]:
 
 def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared, optional = names_of(project["dependencies"]), names_of(project["optional-dependencies"]["saelens"])
+    declared, extras = names_of(project["dependencies"]), project["optional-dependencies"]
+    optional = names_of([*extras["saelens"], *extras["ray"]])
     tops = {name.split(".")[0] for path in modules() for name in imported_modules(path)}
     third_party = tops - sys.stdlib_module_names - {"saewidgets"}
-    known = {**packages_distributions(), "sae_lens": ["sae-lens"]}
+    known = {**packages_distributions(), "sae_lens": ["sae-lens"], "ray": ["ray"]}
     used = names_of([BROUGHT_BY.get(top) or known[top][0] for top in third_party])
     assert used - optional == declared
 

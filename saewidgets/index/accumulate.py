@@ -7,12 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from saewidgets.errors import MismatchError
 from saewidgets.index import scale as bins
 from saewidgets.index.bottom_k import BottomK
+from saewidgets.index.exact import ExactSums
 from saewidgets.index.hashing import priority, salt
 from saewidgets.index.top import TopContexts
 
 _ROWS_AT_ONCE = 1024
+_UNIT = 29  # all float32 numbers from R/64 to R are multiples of R / 2**29
 
 
 class Items(NamedTuple):
@@ -33,7 +36,7 @@ class Accumulator:
     """The state of one SAE's features.
 
     Every part of it is a function of the set of activations that were added: their order and their batches leave no
-    trace (sums are of float32 numbers of one octave in float64, which is exact, except below R/64 and for the squares).
+    trace, nor does it matter which of several states they were added to before these were merged. Sums are exact.
 
     Args:
         d_sae: Number of features.
@@ -45,10 +48,12 @@ class Accumulator:
     Attributes:
         count: Tokens that each feature fires on, int64 [d_sae].
         largest: Largest activation, float32 [d_sae].
-        squares: Sum of squared activations, float64 [d_sae].
+        total: Sums of activations.
+        squares: Sums of squared activations.
         scale: Exponent of R, int16 [d_sae].
         histogram: Counts, uint32 [d_sae, N_BINS]; see :mod:`saewidgets.index.scale`.
-        mass: Sums of activations in bins of width R/64, float64 [d_sae, 64].
+        upper: Sums of activations in bins of width R/64, in units of R / 2**29, int64 [d_sae, 64]; 0 in the first bin,
+            whose sum is what is left of the total: see :meth:`mass`.
         top: The contexts on which each feature is largest.
         sample: A uniform sample of each bin of width R/32; group ``32 * feature + bin``.
         sketch: The tokens of lowest priority that each feature fires on; one priority a token, the same for all
@@ -56,13 +61,14 @@ class Accumulator:
     """
 
     def __init__(self, d_sae: int, examples: int, per_bin: int, sketch: int, seed: int) -> None:
-        self.d_sae, self._sample_salt, self._token_salt = d_sae, salt(seed, "sample"), salt(seed, "token")
+        self.d_sae, self._made = d_sae, (d_sae, examples, per_bin, sketch, seed)
+        self._sample_salt, self._token_salt = salt(seed, "sample"), salt(seed, "token")
         self.count = np.zeros(d_sae, np.int64)
         self.largest = np.zeros(d_sae, np.float32)
-        self.squares = np.zeros(d_sae, np.float64)
+        self.total, self.squares = ExactSums(d_sae, -149, 128), ExactSums(d_sae, -298, 256)
         self.scale = np.full(d_sae, bins.NO_SCALE)
         self.histogram = np.zeros((d_sae, bins.N_BINS), np.uint32)
-        self.mass = np.zeros((d_sae, bins.LINEAR), np.float64)
+        self.upper = np.zeros((d_sae, bins.LINEAR), np.int64)
         self.top = TopContexts(d_sae, examples)
         self.sample = BottomK(d_sae * bins.SAMPLED, per_bin, self.sample_priority)
         self.sketch = BottomK(d_sae, sketch, self.token_priority)
@@ -79,8 +85,19 @@ class Accumulator:
     @property
     def nbytes(self) -> int:
         """Bytes of the state."""
-        plain = (self.count, self.largest, self.squares, self.scale, self.histogram, self.mass)
+        plain = (self.count, self.largest, self.scale, self.histogram, self.upper, self.total, self.squares)
         return sum(each.nbytes for each in (*plain, self.top, self.sample, self.sketch))
+
+    def mass(self, rows: np.ndarray) -> np.ndarray:
+        """Sums of the activations of some features in bins of width R/64, float64 [rows, 64], each rounded once."""
+        unit = np.where(self.count[rows] > 0, self.scale[rows].astype(np.int32), 0)[:, None] - _UNIT
+        upper, rest = self.upper[rows], self.total.of(rows)
+        row, column = np.nonzero(upper)
+        for part in (upper & 0xFFFFFFFF, upper & ~0xFFFFFFFF):  # as float64 each is exact
+            rest.add(row, np.ldexp(part.astype(np.float64), unit)[row, column], sign=-1)
+        out = np.ldexp(upper.astype(np.float64), unit)
+        out[:, 0] = rest.rounded()
+        return out
 
     def add(self, items: Items) -> None:
         """Take activations in; no pair of feature and position comes twice."""
@@ -89,20 +106,44 @@ class Accumulator:
         order = np.argsort(items.features.astype(np.uint64) << np.uint64(32) | items.positions)
         items = Items(*(each[order] for each in items))
         self._rescale(items.features, items.values)
-        self._add_sums(items.features, items.values)
+        linear = bins.linear_bin(items.values, self.scale[items.features])
+        self._add_sums(items.features, items.values, linear)
         self._add_top(items)
         lots = items.features.astype(np.int64) * bins.SAMPLED
-        lots += bins.linear_bin(items.values, self.scale[items.features]) // 2
-        self.sample.add(lots, items.positions, items.values)
+        self.sample.add(lots + linear // 2, items.positions, items.values)
         self.sketch.add(items.features.astype(np.int64), items.positions, items.values)
 
-    def _add_sums(self, features: np.ndarray, values: np.ndarray) -> None:
+    def merge(self, other: Accumulator) -> None:
+        """Take in all that another state holds, as if it had been added here.
+
+        Args:
+            other: A state of other tokens, made with the same numbers; it is used up.
+
+        Raises:
+            MismatchError: It was made with other numbers.
+        """
+        if other._made != self._made:
+            names = "d_sae, examples, per_bin, sketch, seed"
+            raise MismatchError(f"States of other {names} do not merge.", got=other._made, expected=self._made)
+        largest = np.maximum(self.largest, other.largest)
+        rows = np.flatnonzero(largest)
+        for state in (self, other):
+            state._move(rows, bins.scale_of(largest[rows]))
+        self.largest = largest
+        for name in ("count", "histogram", "upper"):
+            np.add(getattr(self, name), getattr(other, name), out=getattr(self, name))
+        for part in (*self._SUMS, *self._PARTS):
+            getattr(self, part).merge(getattr(other, part))
+
+    def _add_sums(self, features: np.ndarray, values: np.ndarray, linear: np.ndarray) -> None:
         wide, scale = values.astype(np.float64), self.scale[features]
         self.count += np.bincount(features, minlength=self.d_sae)
-        self.squares += np.bincount(features, wide * wide, self.d_sae)
         at = features.astype(np.int64)
+        self.total.add(at, wide)
+        self.squares.add(at, wide * wide)
         np.add.at(self.histogram.reshape(-1), at * bins.N_BINS + bins.fine_bin(values, scale), np.uint32(1))
-        np.add.at(self.mass.reshape(-1), at * bins.LINEAR + bins.linear_bin(values, scale), wide)
+        units = np.ldexp(wide, _UNIT - scale.astype(np.int32)).astype(np.int64)
+        np.add.at(self.upper.reshape(-1), at * bins.LINEAR + linear, np.where(linear > 0, units, 0))
 
     def _add_top(self, items: Items) -> None:
         """The largest activation of each feature in each window; items are sorted by feature, then position."""
@@ -120,15 +161,20 @@ class Accumulator:
         starts = np.flatnonzero(np.concatenate([[True], features[1:] != features[:-1]]))
         touched = features[starts]
         self.largest[touched] = np.maximum(self.largest[touched], np.maximum.reduceat(values, starts))
-        new = bins.scale_of(self.largest[touched])
-        growth = np.where(self.count[touched] > 0, new.astype(np.int32) - self.scale[touched], 0)
-        self.scale[touched] = new
+        self._move(touched, bins.scale_of(self.largest[touched]))
+
+    def _move(self, rows: np.ndarray, scale: np.ndarray) -> None:
+        """Features to a scale that is not below theirs."""
+        growth = np.where(self.count[rows] > 0, scale.astype(np.int32) - self.scale[rows], 0)
+        self.scale[rows] = scale
         for octaves in np.unique(growth[growth > 0]).tolist():
-            rows = touched[growth == octaves].astype(np.int64)
-            self.histogram[rows] = bins.moved(self.histogram[rows], octaves)
-            self.mass[rows] = bins.moved_linear(self.mass[rows], octaves)
-            for n in range(0, len(rows), _ROWS_AT_ONCE):
-                self._move_sample(rows[n : n + _ROWS_AT_ONCE], octaves)
+            moved = rows[growth == octaves].astype(np.int64)
+            self.histogram[moved] = bins.moved(self.histogram[moved], octaves)
+            upper = bins.moved_linear(self.upper[moved], octaves) >> min(octaves, 6)  # the unit grows too
+            upper[:, 0] = 0
+            self.upper[moved] = upper
+            for n in range(0, len(moved), _ROWS_AT_ONCE):
+                self._move_sample(moved[n : n + _ROWS_AT_ONCE], octaves)
 
     def _move_sample(self, rows: np.ndarray, octaves: int) -> None:
         lots = (rows[:, None] * bins.SAMPLED + np.arange(bins.SAMPLED)).reshape(-1)
@@ -138,13 +184,17 @@ class Accumulator:
 
     # ---- a checkpoint ----------------------------------------------------------------------------------------------
 
-    _PLAIN = ("count", "largest", "squares", "scale", "histogram", "mass")
+    _PLAIN = ("count", "largest", "scale", "histogram", "upper")
+    _SUMS = ("total", "squares")
     _PARTS = ("top", "sample", "sketch")
 
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         """The state by name, one array after the other."""
         for name in self._PLAIN:
             yield name, getattr(self, name)
+        for name in self._SUMS:
+            getattr(self, name).carry()
+            yield name, getattr(self, name).limbs
         for part in self._PARTS:
             for name, array in getattr(self, part).arrays():
                 yield f"{part}.{name}", array
@@ -153,6 +203,8 @@ class Accumulator:
         """Take the state of :meth:`arrays`."""
         for name in self._PLAIN:
             getattr(self, name)[:] = arrays[name]
+        for name in self._SUMS:
+            getattr(self, name).limbs[:] = arrays[name]
         for part in self._PARTS:
             getattr(self, part).restore({
                 name.removeprefix(f"{part}."): array for name, array in arrays.items() if name.startswith(f"{part}.")

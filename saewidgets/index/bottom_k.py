@@ -65,6 +65,14 @@ class BottomK:
         self._refill(groups[crowded], positions[crowded], values[crowded], priorities[crowded], rank[crowded])
         self._set_limits(groups[fits & (rank == 0)])
 
+    def merge(self, other: BottomK) -> None:
+        """Take in all that another holds of the same groups, of other positions."""
+        for n in range(0, len(self.n), _AT_ONCE):
+            groups = np.arange(n, min(n + _AT_ONCE, len(self.n)))
+            held = np.arange(self.k) < other.n[groups][:, None]
+            rows = np.repeat(groups, other.n[groups])
+            self.add(rows, other.positions[groups][held], other.values[groups][held])
+
     def take(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Take everything out of some groups; groups, positions and values of what was in them."""
         held = np.arange(self.k)[None] < self.n[groups][:, None]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,21 @@ import numpy as np
 
 from saewidgets.errors import IndexBuildError, LoadError, MismatchError
 from saewidgets.index import store
-from saewidgets.index.accumulate import Accumulator, Items
 from saewidgets.index.corpus import Corpus, Place
+from saewidgets.index.engines import Engine, Round, make_engine
 from saewidgets.index.finish import tables
-from saewidgets.index.reading import Counts, Placed, Reader, batches
-from saewidgets.index.settings import SKETCH, Progress, ProgressLine, Settings
+from saewidgets.index.reading import Placed
+from saewidgets.index.settings import Progress, ProgressLine, Settings
+from saewidgets.index.shard import Kept, Shard
 from saewidgets.index.spool import Checkpoint, Spool, saved
+from saewidgets.index.versions import versions
 from saewidgets.models import LanguageModel
 from saewidgets.results.steering_vector import Number
 from saewidgets.saes import SAE
 
 BUILD = "build"
 _BATCHES_READ_AHEAD = 16
-_ITEMS_AT_ONCE = 2**19
+_STATE = 2
 _MOST_TOKENS = 2**32 - 2
 
 
@@ -41,18 +43,24 @@ class Builder:
         settings: What shapes the index.
         on_progress: Called with a :class:`Progress` after each round of batches; returning False stops the build,
             to be gone on with later. None: a line on the standard output where it takes longer; False: nothing.
-        checkpoint_seconds: Time between states saved.
+        checkpoint_seconds: Time between states saved; where one takes long, twenty times as long.
+        engine: Who reads; see :func:`~saewidgets.index.engines.make_engine`.
+        workers: How many.
     """
 
     def __init__(
         self, model: LanguageModel, saes: Mapping[str, tuple[SAE, Path]], texts: Any, folder: Path, settings: Settings,
         on_progress: Callable[[Progress], object] | bool | None = None, checkpoint_seconds: Number = 60,
+        engine: str | None = None, workers: int | None = None,
     ) -> None:  # fmt: skip
         self._model, self._saes, self._folder, self._settings = model, dict(saes), folder, settings
         self._line = ProgressLine() if on_progress is None or on_progress is True else None
         self._on_progress: Any = self._line or on_progress or (lambda _: None)
         self._every = checkpoint_seconds
-        self._header = {"settings": settings.to_json(), "model": model_entry(model), "saes": self._sae_entries()}
+        self._engine = engine, workers
+        self._header = {
+            "state": _STATE, "settings": settings.to_json(), "model": model_entry(model), "saes": self._sae_entries()
+        }  # fmt: skip
         prepends = {sae.prepend_bos for sae, _ in self._saes.values()} - {None}
         if len(prepends) > 1:
             raise MismatchError(
@@ -64,30 +72,28 @@ class Builder:
             self._check_same(before.header)
         place = Place(**before.header["place"]) if before else Place()
         self._corpus = Corpus(model, texts, min(settings.context, model.n_ctx), next(iter(prepends), None), place)
-        self._reader = Reader(
-            model, [sae for sae, _ in self._saes.values()], settings.mask_special, settings.mask_sinks
-        )  # fmt: skip
-        self._states = [
-            Accumulator(sae.d_sae, settings.examples, settings.per_bin, SKETCH, settings.seed)
-            for sae, _ in self._saes.values()
-        ]
+        self._shard = Shard(model, [sae for sae, _ in self._saes.values()], settings)
         self._spool = Spool(folder / BUILD, model.d_vocab)
-        self._waiting: list[list[Items]] = [[] for _ in self._states]
         self._restore(before)
 
     @property
     def state_bytes(self) -> int:
         """Bytes of all that is kept of the features; the same from the first token to the last."""
-        return sum(state.nbytes for state in self._states)
+        return self._shard.nbytes
 
     def run(self) -> bool:
         """Read the corpus to its end and write the indexes; False where it was stopped.
 
         Raises:
-            IndexBuildError: There is no token to count.
+            IndexBuildError: There is no token to count, or a worker failed.
         """
         try:
-            whole = self._read()
+            saes = [sae for sae, _ in self._saes.values()]
+            engine = make_engine(*self._engine, self._shard, self._model, saes, self._settings)
+            try:
+                whole = self._read(engine)
+            finally:
+                engine.close()
             if whole:
                 self._finish()
         finally:
@@ -98,70 +104,61 @@ class Builder:
             shutil.rmtree(self._spool.folder)
         return whole
 
-    def _read(self) -> bool:
+    def _read(self, engine: Engine) -> bool:
         started = last_saved = time.monotonic()
-        resumed, windows = self._spool.n_tokens, iter(self._corpus)
-        while self._round(windows):
-            now = time.monotonic()
-            if now - last_saved >= self._every:
+        tokens = resumed = self._spool.n_tokens
+        texts, every = 0, self._every
+        for round_ in chain(self._rounds(), [None]):
+            done = engine.collect() if round_ is None else engine.read(round_)
+            if round_ is not None and (now := time.monotonic()) - last_saved >= every:
+                done += engine.collect()
                 self._save()
-                last_saved = now
-            place = self._corpus.place
-            progress = Progress(self._spool.n_tokens, place.texts, self._corpus.n_texts, now - started, resumed)
-            if self._on_progress(progress) is False:
+                last_saved = time.monotonic()
+                every = self._every and max(self._every, 20 * (last_saved - now))
+            tokens, texts = tokens + sum(each.n_tokens for each in done), texts + sum(each.n_texts for each in done)
+            progress = Progress(tokens, texts, self._corpus.n_texts, time.monotonic() - started, resumed)
+            if done and self._on_progress(progress) is False:
+                engine.collect()
                 self._save()
                 return False
         return True
 
-    def _round(self, windows: Any) -> bool:
-        """Read some batches; False where there are no more."""
-        n_tokens, wanted = 0, _BATCHES_READ_AHEAD * self._batch_tokens
-        placed: list[Placed] = []
-        for window in windows:
-            number, start = self._spool.append(window.ids, window.text, window.offset)
-            placed.append(Placed(window, number, start))
-            n_tokens += len(window)
-            if n_tokens >= wanted:
-                break
-        if self._spool.n_tokens > _MOST_TOKENS:
-            raise IndexBuildError("The corpus is too large.", got="more tokens", expected=f"at most {_MOST_TOKENS:,}")
-        for batch in batches(placed, self._batch_tokens):
-            for waiting, items in zip(self._waiting, self._reader.read(batch), strict=True):
-                waiting.append(items)
-            self._count(_ITEMS_AT_ONCE)
-        self._count(1)  # at places that depend on the corpus alone: sums come out the same, bit for bit
-        return bool(placed)
-
-    @property
-    def _batch_tokens(self) -> int:
-        return self._settings.batch_size * min(self._settings.context, self._model.n_ctx)
-
-    def _count(self, least: int) -> None:
-        """Add what waits to the states, where it is at least so much."""
-        for waiting, state in zip(self._waiting, self._states, strict=True):
-            if waiting and sum(len(items.features) for items in waiting) >= least:
-                state.add(Items(*map(np.concatenate, zip(*waiting, strict=True))))
-                waiting.clear()
+    def _rounds(self) -> Iterator[Round]:
+        """The windows of some batches each, written down."""
+        windows, texts = iter(self._corpus), 0
+        wanted = _BATCHES_READ_AHEAD * self._settings.batch_size * min(self._settings.context, self._model.n_ctx)
+        while True:
+            n_tokens, placed = 0, []
+            for window in windows:
+                number, start = self._spool.append(window.ids, window.text, window.offset)
+                placed.append(Placed(window, number, start))
+                n_tokens += len(window)
+                if n_tokens >= wanted:
+                    break
+            if self._spool.n_tokens > _MOST_TOKENS:
+                raise IndexBuildError(
+                    "The corpus is too large.", got="more tokens", expected=f"at most {_MOST_TOKENS:,}"
+                )
+            if not placed:
+                return
+            yield Round(placed, n_tokens, self._corpus.place.texts - texts)
+            texts = self._corpus.place.texts
 
     # ---- going on after a stop -----------------------------------------------------------------------------------
 
     def _save(self) -> None:
-        arrays = ((f"{n}.{name}", a) for n, state in enumerate(self._states) for name, a in state.arrays())
         header = {
             **self._header, "place": asdict(self._corpus.place), "n_tokens": self._spool.n_tokens,
-            "n_windows": self._spool.n_windows, "counts": [asdict(counts) for counts in self._reader.counts],
+            "n_windows": self._spool.n_windows, "counts": self._shard.plain_counts(),
         }  # fmt: skip
-        self._spool.save(header, arrays)
+        self._spool.save(header, self._shard.arrays())
 
     def _restore(self, before: Checkpoint | None) -> None:
         if before is None:
             self._spool.cut(0, 0)
             return
         self._spool.cut(before.header["n_tokens"], before.header["n_windows"])
-        self._reader.counts[:] = [Counts(**counts) for counts in before.header["counts"]]
-        for n, state in enumerate(self._states):
-            own = {name: a for name, a in before.arrays.items() if name.startswith(f"{n}.")}
-            state.restore({name.partition(".")[2]: array for name, array in own.items()})
+        self._shard.restore(Kept(before.header["counts"], before.arrays))
 
     def _check_same(self, header: dict[str, Any]) -> None:
         for what, own in self._header.items():
@@ -180,7 +177,7 @@ class Builder:
     def _finish(self) -> None:
         place = self._corpus.place
         for n, (sae, folder) in enumerate(self._saes.values()):
-            counts = self._reader.counts[n]
+            counts = self._shard.counts[n]
             if not counts.tokens:
                 raise IndexBuildError(
                     "There is no token to count.", got=f"{place.texts} texts, {counts.special} special tokens",
@@ -196,7 +193,7 @@ class Builder:
                 "model": self._header["model"], "sae": self._header["saes"][n], "corpus": corpus,
                 "settings": self._header["settings"], "versions": versions(),
             }  # fmt: skip
-            store.write(folder, tables(self._states[n], self._spool, self._settings), manifest)
+            store.write(folder, tables(self._shard.states[n], self._spool, self._settings), manifest)
             del sae
 
 
@@ -220,11 +217,6 @@ def sae_entry(name: str, sae: SAE) -> dict[str, Any]:
     return {
         "name": name, "hook": sae.hook, "kind": sae.kind, "d_sae": sae.d_sae, "content_hash": sae.content_hash
     }  # fmt: skip
-
-
-def versions() -> dict[str, str]:
-    """Versions of the libraries that the numbers depend on."""
-    return {name: version(name) for name in ("saewidgets", "torch", "transformer-lens", "numpy", "pyarrow")}
 
 
 def begin_anew(folder: Path, targets: list[Path], keep: bool = False) -> None:

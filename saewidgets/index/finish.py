@@ -30,8 +30,8 @@ def tables(state: Accumulator, spool: Spool, settings: Settings) -> dict[str, Co
     move = _Moved(windows["start"], kept, starts)
     flat = len(found.count), -1
     features = {
-        "count": state.count, "max": state.largest, "sum": state.mass.sum(1), "sum_squares": state.squares,
-        "scale": state.scale, "histogram": state.histogram,
+        "count": state.count, "max": state.largest, "sum": state.total.rounded(),
+        "sum_squares": state.squares.rounded(), "scale": state.scale, "histogram": state.histogram,
         "top_activation": state.top.values, "top_position": move(state.top.positions, state.top.values),
         "interval_count": found.count, "interval_low": found.low.astype(np.uint32),
         "interval_high": found.high.astype(np.uint32), "interval_mass": found.mass,

@@ -77,8 +77,9 @@ class _Held(NamedTuple):
 def _chunk(state: Accumulator, rows: np.ndarray, k: int) -> Intervals:
     edges = interval_edges(state.largest[rows])
     held = _held(state, rows, edges)
-    below, low, high, mass = _below(state, rows, edges, held)
-    count, total = state.count[rows, None], state.mass[rows].sum(1)[:, None]
+    own = state.mass(rows)
+    below, low, high, mass = _below(state, rows, own, edges, held)
+    count, total = state.count[rows, None], own.sum(1)[:, None]
     # An interval's least count goes from the most below its lower edge to the least below its upper one.
     zero = np.zeros_like(count)
     low_count = np.maximum(np.concatenate([low, count], 1) - np.concatenate([zero, high], 1), 0)
@@ -117,12 +118,12 @@ def _reach(state: Accumulator, rows: np.ndarray, edges: np.ndarray) -> tuple[np.
 
 
 def _below(
-    state: Accumulator, rows: np.ndarray, edges: np.ndarray, held: _Held
+    state: Accumulator, rows: np.ndarray, mass: np.ndarray, edges: np.ndarray, held: _Held
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """How many activations are not above each edge: the best guess, the least, the most; and their sum."""
     alive = state.count[rows] > 0
     scale = np.where(alive, state.scale[rows], 0).astype(np.int32)
-    histogram, mass = state.histogram[rows].astype(np.int64), state.mass[rows]
+    histogram = state.histogram[rows].astype(np.int64)
     unit = np.ldexp(edges, -scale[:, None])  # in units of R
     column = np.maximum(np.searchsorted(bins.UNIT_EDGES, unit, side="right") - 1, 0)
     cumulated = np.concatenate([np.zeros((len(rows), 1), np.int64), histogram.cumsum(1)], 1)

@@ -37,6 +37,13 @@ class Counts:
     nonfinite: int = 0
     sink_norm: float | None = None
 
+    def __add__(self, other: Counts) -> Counts:
+        """Those of both; the sinks' length is that of either that has one."""
+        return Counts(
+            self.tokens + other.tokens, self.special + other.special, self.sinks + other.sinks,
+            self.nonfinite + other.nonfinite, other.sink_norm if self.sink_norm is None else self.sink_norm,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Placed:

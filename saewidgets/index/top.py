@@ -65,6 +65,11 @@ class TopContexts:
         where, order = (features[kept], rank[kept]), order[kept]
         self.values[where], self.positions[where], self.hashes[where] = values[order], positions[order], hashes[order]
 
+    def merge(self, other: TopContexts) -> None:
+        """Take in all that another holds."""
+        features, place = np.nonzero(other.values)
+        self.add(features, *(each[features, place] for each in (other.positions, other.values, other.hashes)))
+
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         """The state by name."""
         yield from (("values", self.values), ("positions", self.positions), ("hashes", self.hashes))

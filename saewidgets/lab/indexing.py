@@ -16,6 +16,7 @@ from saewidgets.errors import LoadError, MismatchError, UnknownNameError
 from saewidgets.index import store
 from saewidgets.index.build import BUILD, Builder, begin_anew, probe
 from saewidgets.index.corpus import Corpus
+from saewidgets.index.engines import check_engine
 from saewidgets.index.feature_index import FeatureIndex, Source
 from saewidgets.index.geometry import Geometry
 from saewidgets.index.settings import BATCH_TOKENS, BATCH_TOKENS_CPU, Progress, Settings
@@ -55,6 +56,8 @@ class Indexing(Holdings):
         resume: bool = True,
         weights: bool | None = None,
         checkpoint_seconds: Number = 60,
+        engine: str | None = None,
+        workers: int | None = None,
     ) -> Any:
         """Read a corpus once and keep, of every feature, what a dashboard shows.
 
@@ -82,14 +85,22 @@ class Indexing(Holdings):
             resume: Whether to go on with what is at ``path``; otherwise it is built anew.
             weights: Whether to keep what the weights say of each feature (logit effects, neighbours) too, which is
                 computed when it is asked for otherwise. None: where it takes less than a twentieth of the pass.
-            checkpoint_seconds: How often the state is written to disk, from which a killed build goes on.
+            checkpoint_seconds: How often the state is written to disk, from which a killed build goes on; less often
+                where writing takes more than a twentieth of the time.
+            engine: None: this process reads. "ray": the workers of a Ray cluster read, each with a copy of model and
+                SAEs, and what they keep is merged exactly. A cluster that runs is used (``ray.init(address=...)``),
+                else one is started on this machine and ended again. The index is the same, byte for byte, where the
+                machines are alike and compute with as many threads; a build begun with one engine goes on with another.
+            workers: How many, each with as many CPU cores as this process has threads where the cluster has so many.
+                None: as many as the cluster has room for, or one for each GPU if the model is on one.
 
         Returns:
             The :class:`~saewidgets.index.FeatureIndex`; for a list of SAEs a dict of them; None where it was stopped.
             The lab holds them, and :meth:`feature` reads them.
 
         Raises:
-            IndexBuildError: No token to count, or a number out of its range.
+            IndexBuildError: No token to count, a number out of its range, an engine that is not installed, or a
+                worker that failed.
             PromptError: Something among the texts that is none; names its number.
             MismatchError: ``path`` holds an index of another SAE, corpus or other settings, or SAEs of several models.
             LoadError: ``path`` holds other files.
@@ -109,10 +120,12 @@ class Indexing(Holdings):
         at_once = BATCH_TOKENS_CPU if model.device.type == "cpu" else BATCH_TOKENS
         windows = max(1, at_once // min(max(context, 1), model.n_ctx)) if batch_size is None else batch_size
         settings = Settings(context, windows, examples, per_interval, seed, mask_special, mask_sinks)
+        check_engine(engine, workers)
+        reading = {"checkpoint_seconds": checkpoint_seconds, "engine": engine, "workers": workers}
         folder = _folder(path)
         targets = {each: folder / _folder_name(each) if several else folder for each in names}
         try:
-            whole = self._build(names, texts, folder, targets, settings, on_progress, resume, checkpoint_seconds)
+            whole = self._build(names, texts, folder, targets, settings, on_progress, resume, reading)
             found = {each: self.load_index(targets[each], each) for each in names} if whole else None
         except BaseException:
             if path is None:
@@ -130,7 +143,7 @@ class Indexing(Holdings):
 
     def _build(
         self, names: list[str], texts: Any, folder: Path, targets: dict[str, Path], settings: Settings,
-        on_progress: Any, resume: bool, checkpoint_seconds: Number,
+        on_progress: Any, resume: bool, reading: dict[str, Any],
     ) -> bool:  # fmt: skip
         begun = (folder / BUILD).is_dir()
         if resume and not begun and all((target / store.MANIFEST).exists() for target in targets.values()):
@@ -140,7 +153,7 @@ class Indexing(Holdings):
             begin_anew(folder, list(targets.values()), keep=resume)
         pairs = {each: (self._saes[each], targets[each]) for each in names}
         model = self.model_of(names[0])
-        return Builder(model, pairs, texts, folder, settings, on_progress, checkpoint_seconds).run()
+        return Builder(model, pairs, texts, folder, settings, on_progress, **reading).run()
 
     def load_index(self, path: str | Path, sae: str | None = None) -> FeatureIndex:
         """Open an index and hold it; where the SAE has no density and no maxima of its own, they are taken from it.

@@ -35,6 +35,16 @@ def texts() -> list[list[int]]:
     return corpus()
 
 
+@pytest.fixture(scope="module")
+def whole(bridge, make_tensors, tmp_path_factory) -> dict[str, bytes]:
+    """The files of an index of 300 texts, in small batches, built without a stop."""
+    lab = sw.Lab(bridge, name="tiny")
+    lab.add_sae(make_tensors(), hook=HOOK)
+    path = tmp_path_factory.mktemp("whole")
+    lab.build_index(corpus(300), path=path, context=32, batch_size=1, on_progress=False)
+    return files(path)
+
+
 @pytest.fixture
 def built(lab, texts, tmp_path):
     return lab.build_index(texts, path=tmp_path / "index", context=32, on_progress=False)
@@ -190,9 +200,8 @@ class TestAgain:
 
 class TestStopped:
     @pytest.mark.parametrize("rounds", [1, 2, 4])
-    def test_stopped_and_gone_on_gives_the_same_files(self, lab, tmp_path, rounds):
+    def test_stopped_and_gone_on_gives_the_same_files(self, lab, whole, tmp_path, rounds):
         texts, seen = corpus(300), []
-        lab.build_index(texts, path=tmp_path / "whole", context=32, batch_size=1, on_progress=False)
 
         def stop(progress):
             seen.append(progress)
@@ -204,19 +213,18 @@ class TestStopped:
             calls += 1
             assert not (tmp_path / "parts" / "manifest.json").exists()
         assert calls >= 2
-        assert files(index.path) == files(tmp_path / "whole")
+        assert files(index.path) == whole
         assert [p.tokens for p in seen] == sorted({p.tokens for p in seen})
 
-    def test_error_in_the_middle_is_gone_on_from(self, lab, tmp_path):
+    def test_error_in_the_middle_is_gone_on_from(self, lab, whole, tmp_path):
         texts = corpus(300)
         options = {"path": tmp_path / "parts", "context": 32, "batch_size": 1, "on_progress": False}
         with pytest.raises(PromptError, match="Text 200"):
             lab.build_index([*texts[:200], None, *texts[201:]], checkpoint_seconds=0, **options)
         first = []
         lab.build_index(texts, **options | {"on_progress": first.append})
-        lab.build_index(texts, path=tmp_path / "whole", context=32, batch_size=1, on_progress=False)
         assert first[0].resumed_tokens > 0
-        assert files(tmp_path / "parts") == files(tmp_path / "whole")
+        assert files(tmp_path / "parts") == whole
 
     @pytest.mark.parametrize("change", ["texts", "settings", "sae", "model"])
     def test_going_on_with_something_else_is_an_error(self, lab, make_model, make_tensors, tmp_path, change):
@@ -238,42 +246,41 @@ class TestStopped:
         program = """
 import os, signal, sys, torch, saewidgets as sw
 torch.set_num_threads(1)
-path, kill = sys.argv[1], int(sys.argv[2])
 texts = [document.text for document in sw.demo.world.sample(3, 80)]
 rounds = []
 def progress(found):
     rounds.append(found)
-    if len(rounds) == kill:
+    if len(rounds) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-sw.demo().build_index(texts, path=path, context=32, batch_size=2, checkpoint_seconds=0, on_progress=progress)
-print(len(rounds), rounds[0].resumed_tokens)
+options = {"context": 32, "batch_size": 2, "checkpoint_seconds": 0, "on_progress": progress}
+sw.demo().build_index(texts, path=sys.argv[1], **options)
 """
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-
-        def run(name: str, kill: int) -> subprocess.CompletedProcess[str]:
-            command = [sys.executable, "-c", program, str(tmp_path / name), str(kill)]
-            return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
-
-        whole = run("whole", 0)
-        assert (whole.returncode, whole.stderr) == (0, "")
-        assert run("parts", 3).returncode == -signal.SIGKILL
+        command = [sys.executable, "-c", program, str(tmp_path / "parts")]
+        killed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+        assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, "")
         spool = tmp_path / "parts" / "build" / "tokens.bin"
         spool.write_bytes(spool.read_bytes() + b"half a window")
-        rest = run("parts", 0)
-        assert rest.returncode == 0
-        rounds, resumed = map(int, whole.stdout.split())
-        after, went_on_from = map(int, rest.stdout.split())
-        assert (resumed, went_on_from > 0, after) == (0, True, rounds - 3)
+
+        texts = [document.text for document in sw.demo.world.sample(3, 80)]
+        rounds: dict[str, list[Any]] = {"parts": [], "whole": []}
+        lab = sw.demo()
+        for name, seen in rounds.items():
+            lab.build_index(
+                texts, path=tmp_path / name, context=32, batch_size=2, checkpoint_seconds=0, on_progress=seen.append
+            )
+        assert (rounds["whole"][0].resumed_tokens, rounds["parts"][0].resumed_tokens > 0) == (0, True)
+        assert len(rounds["parts"]) == len(rounds["whole"]) - 3
         assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
     def test_damaged_state_says_so(self, lab, tmp_path):
         options = {"path": tmp_path, "context": 32, "batch_size": 1}
-        assert lab.build_index(corpus(300), on_progress=lambda _: False, **options) is None
+        assert lab.build_index(corpus(80), on_progress=lambda _: False, **options) is None
         state = tmp_path / "build" / "state.npz"
         state.write_bytes(state.read_bytes()[:-5000])
         with pytest.raises(LoadError, match="resume=False"):
-            lab.build_index(corpus(300), on_progress=False, **options)
-        assert lab.build_index(corpus(300), on_progress=False, resume=False, **options).d_sae == 64
+            lab.build_index(corpus(80), on_progress=False, **options)
+        assert lab.build_index(corpus(80), on_progress=False, resume=False, **options).d_sae == 64
 
 
 class TestProgress:
