@@ -44,7 +44,7 @@ def write_index(
     model, sae = lab.model_of(name), lab.saes[name]
     texts = [document.text for document in documents]
     builder = Builder(model, {name: (sae, folder)}, texts, folder, SETTINGS, False if quiet else None)
-    builder._reader = reader = ConceptReader(builder._reader, DocumentSpans(model, documents))
+    builder.shard.reader = reader = ConceptReader(builder.shard.reader, DocumentSpans(model, documents))
     builder.run()
     geometry = Geometry(model, name, sae, {})
     how = geometry.how if geometry.has_logits else None

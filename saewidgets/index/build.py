@@ -46,6 +46,9 @@ class Builder:
         checkpoint_seconds: Time between states saved; where one takes long, twenty times as long.
         engine: Who reads; see :func:`~saewidgets.index.engines.make_engine`.
         workers: How many.
+
+    Attributes:
+        shard: What is read in this process, and what workers have handed over.
     """
 
     def __init__(
@@ -72,14 +75,14 @@ class Builder:
             self._check_same(before.header)
         place = Place(**before.header["place"]) if before else Place()
         self._corpus = Corpus(model, texts, min(settings.context, model.n_ctx), next(iter(prepends), None), place)
-        self._shard = Shard(model, [sae for sae, _ in self._saes.values()], settings)
+        self.shard = Shard(model, [sae for sae, _ in self._saes.values()], settings)
         self._spool = Spool(folder / BUILD, model.d_vocab)
         self._restore(before)
 
     @property
     def state_bytes(self) -> int:
         """Bytes of all that is kept of the features; the same from the first token to the last."""
-        return self._shard.nbytes
+        return self.shard.nbytes
 
     def run(self) -> bool:
         """Read the corpus to its end and write the indexes; False where it was stopped.
@@ -89,7 +92,7 @@ class Builder:
         """
         try:
             saes = [sae for sae, _ in self._saes.values()]
-            engine = make_engine(*self._engine, self._shard, self._model, saes, self._settings)
+            engine = make_engine(*self._engine, self.shard, self._model, saes, self._settings)
             try:
                 whole = self._read(engine)
             finally:
@@ -149,16 +152,16 @@ class Builder:
     def _save(self) -> None:
         header = {
             **self._header, "place": asdict(self._corpus.place), "n_tokens": self._spool.n_tokens,
-            "n_windows": self._spool.n_windows, "counts": self._shard.plain_counts(),
+            "n_windows": self._spool.n_windows, "counts": self.shard.plain_counts(),
         }  # fmt: skip
-        self._spool.save(header, self._shard.arrays())
+        self._spool.save(header, self.shard.arrays())
 
     def _restore(self, before: Checkpoint | None) -> None:
         if before is None:
             self._spool.cut(0, 0)
             return
         self._spool.cut(before.header["n_tokens"], before.header["n_windows"])
-        self._shard.restore(Kept(before.header["counts"], before.arrays))
+        self.shard.restore(Kept(before.header["counts"], before.arrays))
 
     def _check_same(self, header: dict[str, Any]) -> None:
         for what, own in self._header.items():
@@ -177,7 +180,7 @@ class Builder:
     def _finish(self) -> None:
         place = self._corpus.place
         for n, (sae, folder) in enumerate(self._saes.values()):
-            counts = self._shard.counts[n]
+            counts = self.shard.counts[n]
             if not counts.tokens:
                 raise IndexBuildError(
                     "There is no token to count.", got=f"{place.texts} texts, {counts.special} special tokens",
@@ -193,7 +196,7 @@ class Builder:
                 "model": self._header["model"], "sae": self._header["saes"][n], "corpus": corpus,
                 "settings": self._header["settings"], "versions": versions(),
             }  # fmt: skip
-            store.write(folder, tables(self._shard.states[n], self._spool, self._settings), manifest)
+            store.write(folder, tables(self.shard.states[n], self._spool, self._settings), manifest)
             del sae
 
 

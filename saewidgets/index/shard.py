@@ -33,19 +33,23 @@ class Shard:
         model: The model.
         saes: The SAEs that read it.
         settings: What shapes the index.
+
+    Attributes:
+        reader: Reads batches of windows; something that looks on may take its place.
+        states: Of each SAE's features.
     """
 
     def __init__(self, model: LanguageModel, saes: Sequence[SAE], settings: Settings) -> None:
         self._saes, self._settings = saes, settings
         self._batch_tokens = settings.batch_size * min(settings.context, model.n_ctx)
-        self._reader = Reader(model, saes, settings.mask_special, settings.mask_sinks)
+        self.reader = Reader(model, saes, settings.mask_special, settings.mask_sinks)
         self.states = [self._new_state(sae) for sae in saes]
         self._waiting: list[list[Items]] = [[] for _ in saes]
 
     @property
     def counts(self) -> list[Counts]:
         """Tokens by what was done with them, SAE by SAE."""
-        return self._reader.counts
+        return self.reader.counts
 
     @property
     def sink_norms(self) -> list[float | None]:
@@ -65,7 +69,7 @@ class Shard:
     def read(self, windows: Sequence[Placed]) -> None:
         """Read a round; batches are formed inside it."""
         for batch in batches(windows, self._batch_tokens):
-            for waiting, items in zip(self._waiting, self._reader.read(batch), strict=True):
+            for waiting, items in zip(self._waiting, self.reader.read(batch), strict=True):
                 waiting.append(items)
             self._add(_ITEMS_AT_ONCE)
         self._add(1)
