@@ -176,6 +176,16 @@ class ConceptMatch(NamedTuple):
     f1: float
     threshold: float = 0.0
 
+    @property
+    def words(self) -> str:
+        """The concept, and the threshold where there is one.
+
+        Example:
+            >>> ConceptMatch("capital.city", 0.9, 0.8, 0.847, 0.3).words
+            'capital.city (above 0.3 max)'
+        """
+        return f"{self.concept} (above {self.threshold:g} max)" if self.threshold else self.concept
+
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class FeatureStats(Snapshot):

@@ -153,7 +153,7 @@ def _relations(stats: FeatureStats) -> Sequence[tuple[str, list[str]]]:
     neighbours = [(each.feature, each.cosine) for each in stats.neighbours[:OTHERS]]
     cofiring = [(each.feature, each.jaccard) for each in stats.cofiring[:OTHERS]]
     near, together = ([f"{_words(str(f))} {value:.2f}" for f, value in each] for each in (neighbours, cofiring))
-    told = [f"{_words(c.concept)} {c.precision:.2f}, {c.recall:.2f}, {c.f1:.2f}" for c in stats.concepts]
+    told = [f"{_words(c.words)} {c.precision:.2f}, {c.recall:.2f}, {c.f1:.2f}" for c in stats.concepts]
     return (
         ("decoder neighbours (cosine)", near),
         ("fires together with (Jaccard)", together),

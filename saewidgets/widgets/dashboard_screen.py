@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import traitlets
@@ -102,6 +103,7 @@ class DashboardScreen(LabView):
         """Somebody has changed annotations; on the thread that found out."""
         kinds = {target.kind for target in targets}
         if "feature" in kinds:
+            self._relabel()
             self._renew()
             self._old_table = bool(self._table)
             if self._old_table and self.tab == "table":
@@ -110,6 +112,20 @@ class DashboardScreen(LabView):
             self._show_rating()
             if self._scoring is not None and self._scoring.value is None:
                 self._score(anew=False)
+
+    def _relabel(self) -> None:
+        """Put the label that stands now into the result."""
+        stats = self._stats
+        names = None if stats is None else getattr(self.lab.saes.get(stats.feature.sae), "labels", None)
+        if stats is None or names is None:
+            return
+        label = labels_of(names)(stats.feature.index) or ""
+        with self._screen:
+            if label == stats.label or self._stats is not stats:
+                return
+            self._stats = replace(stats, label=label)
+        while self._trait_values.get("result") is not self._stats:
+            self.set_trait("result", self._stats)
 
     def _renew_table(self) -> None:
         raise NotImplementedError

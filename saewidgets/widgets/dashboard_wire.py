@@ -181,7 +181,7 @@ def _others(stats: FeatureStats, label: Callable[[FeatureId], str | None]) -> di
         "encoder_cosine": brief(stats.encoder_cosine),
         "neurons": [[n.neuron, brief(n.value), brief(n.share)] for n in stats.neurons],
         "concepts": [
-            [clipped(clean(c.concept), WORDS_LENGTH), *map(brief, (c.precision, c.recall, c.f1))]
+            [clipped(clean(c.words), WORDS_LENGTH), *map(brief, (c.precision, c.recall, c.f1))]
             for c in stats.concepts
         ],
     }

@@ -55,7 +55,8 @@ class DashboardWork(DashboardScreen):
         if not self._ready:
             return
         self._drop("table")
-        self._table = b""
+        self._table = self._live = b""
+        self._heard = None
         new = change["new"]
         if not self.feature:
             self._look_up()

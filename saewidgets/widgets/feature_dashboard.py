@@ -130,7 +130,7 @@ class FeatureDashboard(DashboardRequests, stem="feature_dashboard"):
         if stats is not None:
             said = said_of(self.lab, stats)
             parts.append(feature_stats_html(replace(stats, label=said.label), note=clipped(said.note, NOTE_SHOWN)))
-        if (heard := self._of_feature()) is not None:
+        if (heard := self._heard) is not None:
             parts.append(token_strip_html(heard, FeatureId.parse(self.feature).index, top=0))
         if self.specificity is not None:
             parts.append(specificity_html(self.specificity))
@@ -143,13 +143,8 @@ class FeatureDashboard(DashboardRequests, stem="feature_dashboard"):
         if stats is not None:
             said = said_of(self.lab, stats)
             parts.append(feature_stats_text(replace(stats, label=said.label), note=clipped(said.note, NOTE_SHOWN)))
-        if (heard := self._of_feature()) is not None:
+        if (heard := self._heard) is not None:
             parts.append(token_strip_text(heard, FeatureId.parse(self.feature).index, top=0))
         if self.specificity is not None:
             parts.append(specificity_text(self.specificity))
         return "\n".join(filter(None, parts)) or NOTHING
-
-    def _of_feature(self) -> Any:
-        """The activations of the live box, where they are of the SAE that is shown."""
-        heard = self._heard
-        return heard if heard is not None and self.feature and heard.sae == sae_named(self.feature) else None

@@ -306,6 +306,16 @@ class TestRating:
         assert set(drawn) == {n for n, each in enumerate(often.intervals) if each.examples}
         assert drawn != sorted(drawn)
 
+    def test_fifty_at_most_and_as_many_from_each_interval(self, often):
+        ids = np.array([0, 1, 2])
+        intervals = tuple(
+            replace(each, examples=tuple(Example(n + 1.0, 1, ids, n, 0) for _ in range(10)))
+            for n, each in enumerate(often.intervals)
+        )
+        items = blind(replace(often, intervals=intervals), "ann")
+        assert len(items) == 50
+        assert np.bincount([example.text for example in items.values()]).tolist() == [5] * 10
+
     def test_the_order_is_the_raters_own_and_stays(self, often, index):
         assert list(blind(often, "ann")) == list(blind(index.feature(often.feature.index), "ann"))
         one, two = blind(often, "ann"), blind(often, "bob")

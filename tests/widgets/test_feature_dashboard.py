@@ -275,6 +275,18 @@ class TestLive:
         assert lab.runs == [PROMPT, PROMPT]
         assert header(view, "_live", "SAEW")["sae"] == "wide"
 
+    def test_numbers_of_another_sae_are_not_shown_meanwhile(self, lab, view):
+        def fail(prompt):
+            raise RuntimeError("out of memory")
+
+        view.prompt = PROMPT
+        assert view.result is not None
+        lab.gate = fail
+        view.sae = "wide"
+        assert view.result is None
+        assert view._live == b""
+        assert "Golden" not in view.static_text()
+
     def test_no_text_is_no_run(self, lab, view):
         view.prompt = PROMPT
         assert view.result is not None

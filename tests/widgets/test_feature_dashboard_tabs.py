@@ -154,10 +154,13 @@ class TestAnnotations:
         other = FeatureDashboard(lab, name)
         tell(other, op="annotate", label="from another view")
         assert header(view)["label"] == header(other)["label"] == "from another view"
+        assert view.result.label == other.result.label == "from another view"
         lab.annotate(name, note="from Python")
         assert header(view)["note"] == "from Python"
         lab.annotations.undo()
         assert header(view)["note"] == ""
+        lab.annotate(name, label="")
+        assert view.result.label == header(view)["label"] == ""
 
     def test_labels_of_related_features_are_shown(self, lab, view, name):
         near = f"mid/{(int(name[4:]) + 2) % 512}"
@@ -192,10 +195,7 @@ class TestAnnotations:
         assert view._data == data
 
     def test_a_closed_view_is_not_held_by_what_it_heard_of(self, lab, name):
-        class Bare(FeatureDashboard):  # a script in a file is watched by anywidget, which holds the view
-            _esm, _css = "export default {}", ""
-
-        view = Bare(lab, name)
+        view = FeatureDashboard(lab, name)
         gone = weakref.ref(view)
         tell(view, op="annotate", label="one")
         view.close()
