@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from saewidgets import errors as errors
     from saewidgets import steering as steering
     from saewidgets.demo import DemoModule
+    from saewidgets.export import export_notebook as export_notebook
     from saewidgets.lab import Lab as Lab
     from saewidgets.results import FeatureId as FeatureId
     from saewidgets.results import SteeringVector as SteeringVector
     from saewidgets.widgets import FeatureRanking as FeatureRanking
     from saewidgets.widgets import SteeringPanel as SteeringPanel
     from saewidgets.widgets import TokenActivations as TokenActivations
+    from saewidgets.widgets import column as column
+    from saewidgets.widgets import row as row
 
     demo: DemoModule
 
@@ -38,8 +41,11 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "SteeringVector": ("saewidgets.results", "SteeringVector"),
     "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
     "annotations": ("saewidgets.annotations", None),
+    "column": ("saewidgets.widgets", "column"),
     "demo": ("saewidgets.demo", None),
     "errors": ("saewidgets.errors", None),
+    "export_notebook": ("saewidgets.export", "export_notebook"),
+    "row": ("saewidgets.widgets", "row"),
     "steering": ("saewidgets.steering", None),
 }
 
@@ -52,8 +58,11 @@ __all__ = [
     "TokenActivations",
     "__version__",
     "annotations",
+    "column",
     "demo",
     "errors",
+    "export_notebook",
+    "row",
     "steering",
 ]
 

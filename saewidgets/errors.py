@@ -88,3 +88,7 @@ class StoreError(SaewidgetsError, OSError):
 
 class IndexBuildError(SaewidgetsError, ValueError):
     """A setting or a corpus that no index can be built with."""
+
+
+class MissingPackageError(SaewidgetsError, ImportError):
+    """A package that only some of this package's features need is not installed."""

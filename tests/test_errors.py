@@ -20,6 +20,7 @@ BUILT_IN = {
     "AnnotationError": ValueError,
     "StoreError": OSError,
     "IndexBuildError": ValueError,
+    "MissingPackageError": ImportError,
 }
 
 

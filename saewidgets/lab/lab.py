@@ -7,9 +7,10 @@ from saewidgets.lab.annotating import Annotating
 from saewidgets.lab.comparing import Comparing
 from saewidgets.lab.indexing import Indexing
 from saewidgets.lab.questions import Questions
+from saewidgets.lab.sharing import Sharing
 
 
-class Lab(Questions, Comparing, Annotating, Indexing):
+class Lab(Questions, Comparing, Annotating, Indexing, Sharing):
     """Models and SAEs in memory, by name. Nothing of the user's is changed by anything here.
 
     Args:

@@ -17,6 +17,7 @@ from saewidgets.results import (
 from saewidgets.results.matched_ways import chart_of
 from saewidgets.results.snapshot import picture
 from saewidgets.views.ranking import ranking_batch_html, ranking_html, ranking_text
+from saewidgets.views.ranking_svg import ranking_svg
 from saewidgets.views.steering import (
     generation_html,
     generation_text,
@@ -31,6 +32,7 @@ from saewidgets.views.steering import (
 )
 from saewidgets.views.steering_bench import steering_bench_chart, steering_bench_html, steering_bench_text
 from saewidgets.views.token_strip import token_strip_html, token_strip_text
+from saewidgets.views.token_strip_svg import token_strip_svg
 
 __all__ = [
     "first_feature",
@@ -41,6 +43,7 @@ __all__ = [
     "next_token_text",
     "ranking_batch_html",
     "ranking_html",
+    "ranking_svg",
     "ranking_text",
     "side_effect_html",
     "side_effect_text",
@@ -53,6 +56,7 @@ __all__ = [
     "steering_vector_text",
     "text",
     "token_strip_html",
+    "token_strip_svg",
     "token_strip_text",
 ]
 

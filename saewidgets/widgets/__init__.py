@@ -1,7 +1,8 @@
 """Live views of a lab."""
 
 from saewidgets.widgets.feature_ranking import FeatureRanking
+from saewidgets.widgets.side_by_side import column, row
 from saewidgets.widgets.steering_panel import SteeringPanel
 from saewidgets.widgets.token_activations import TokenActivations
 
-__all__ = ["FeatureRanking", "SteeringPanel", "TokenActivations"]
+__all__ = ["FeatureRanking", "SteeringPanel", "TokenActivations", "column", "row"]
