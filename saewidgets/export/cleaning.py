@@ -7,6 +7,8 @@ A list of what is allowed, applied by a real HTML parser (bleach); everything el
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
 from html import escape
 from typing import Any
@@ -30,13 +32,20 @@ PROPERTIES = _words(
 )
 COLOURS = frozenset({"rgb", "rgba", "hsl", "hsla"})
 IMAGE = re.compile(r"data:image/(png|jpe?g|gif|webp|bmp|svg\+xml);base64,[A-Za-z0-9+/\s]++={0,2}+\s*+", re.IGNORECASE)
-LARGEST = 2_000_000
-"""Characters of one piece of HTML; a longer one is shown as text."""
+LARGEST = 1_000_000
+"""Characters of one piece of HTML; a longer one is cut, and shown as text."""
+DEEPEST = 500
+"""Elements inside each other. The parser's time grows with the square of this, and of the parts of one tag."""
+MOST_PARTS = 4000
 
 _LINK = re.compile(r"\s*(https?://|mailto:|#)", re.IGNORECASE)
 _RELATIVE = re.compile(r"[\w.][\w./%~ -]*(#[\w.%-]*)?")
 _CLASSES = re.compile(r"dataframe|saew-twin( saew-twin-[0-9a-f]{12})?|[a-z]{1,2}[0-9a-z]?")
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+
+_ANY_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*")
+_VOID = _words("br hr img input col wbr p li td th tr dd dt")  # or closed by the next one
+_PARTS = str.maketrans("", "", "\"'= \t\n")
 
 # Elements whose content is no text for people. An element that does not end takes the rest with it, as in a browser.
 _UNREAD = re.compile(
@@ -60,6 +69,8 @@ def cleaned_html(source: str) -> str:
     """
     if len(source) > LARGEST:
         return f"<pre>{escape(source[:LARGEST])}</pre><p>cut: {len(source):,} characters</p>"
+    if _takes_long(source):
+        return f"<pre>{escape(source)}</pre>"
     try:
         return _cleaner().clean(_without_unread(source))
     except Exception:  # noqa: BLE001 - nested too deeply, or what a parser could not foresee
@@ -74,7 +85,19 @@ def is_image(address: str) -> bool:
 @lru_cache(maxsize=1)
 def _cleaner() -> Any:
     from bleach.css_sanitizer import CSSSanitizer
+    from bleach.html5lib_shim import Filter
     from bleach.sanitizer import Cleaner
+
+    class Images(Filter):
+        """Images that have lost their address go; one that nobody has described says nothing."""
+
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            for token in super().__iter__():
+                if token.get("name") == "img":
+                    if (None, "src") not in token["data"]:
+                        continue
+                    token["data"].setdefault((None, "alt"), "")
+                yield token
 
     class Declarations(CSSSanitizer):
         """The declarations of a style attribute that say a colour, a size or the like, and name no address."""
@@ -88,6 +111,7 @@ def _cleaner() -> Any:
         protocols={"http", "https", "mailto", "data"},  # data: in images alone, see _attribute
         strip=True,
         strip_comments=True,
+        filters=[Images],
         css_sanitizer=Declarations(),
     )
 
@@ -127,6 +151,24 @@ def _plain(tokens: list[Any]) -> bool:
         elif token.type not in {"ident", "number", "percentage", "dimension", "hash", "whitespace"}:
             return False
     return True
+
+
+def _takes_long(source: str) -> bool:
+    """Whether the parser would take minutes: too deep, or a tag of too many parts."""
+    depth, open_tags, stray = 0, Counter[str](), 0
+    for found in _ANY_TAG.finditer(source):
+        tag, closes, name = found[0], bool(found[1]), found[2].lower()
+        if len(tag) > MOST_PARTS and len(tag) - len(tag.translate(_PARTS)) > MOST_PARTS:
+            return True
+        if name in _VOID:
+            continue
+        step = -1 if closes and open_tags[name] else 0 if closes else 1
+        open_tags[name] += step
+        depth += step
+        stray += closes and not step
+        if depth > DEEPEST or stray > DEEPEST:
+            return True
+    return False
 
 
 def _without_unread(source: str) -> str:

@@ -127,8 +127,8 @@ def _cell(cell: Mapping[str, Any], n: int, language: str, folder: Path | None, v
         return ""
     count = cell.get("execution_count")
     number = str(count) if isinstance(count, int) else " "
-    label = f"code of cell {count}" if isinstance(count, int) else f"code, not run, cell {n + 1} from the top"
-    code = f'<pre class="code" tabindex="0" role="region" aria-label="{label}">{code_html(source, language)}</pre>'
+    where = f'tabindex="0" role="region" aria-label="code of cell {n + 1}"'
+    code = f'<pre class="code" {where}>{code_html(source, language)}</pre>'
     if _hides(cell, "source_hidden"):
         code = f"<details><summary>code</summary>{code}</details>"
     if _hides(cell, "outputs_hidden"):

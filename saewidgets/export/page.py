@@ -22,7 +22,7 @@ STATIC = Path(__file__).parent.parent / "static"
 # What a notebook's theme would set; a page of its own follows the reader's system.
 THEME = """body{margin:24px auto;max-width:1000px;padding:0 16px;background:#fff;color:#1b1b1f;font:14px/1.5 system-ui}
 mark{color:inherit}
-.saew-row{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr))}
+.views-row{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr))}
 @media(prefers-color-scheme:dark){body{background:#111;color:#eee;--jp-layout-color1:#111;--jp-layout-color2:#212121;
 --jp-border-color2:#424242;--jp-content-font-color1:#eee;--jp-content-font-color2:#b8b8be;--jp-brand-color1:#42a5f5;
 --jp-error-color1:#ef5350}}"""
@@ -67,7 +67,7 @@ class Places:
     def place(self, saved: SavedView | SavedBox) -> str:
         """HTML of the place of a view."""
         if isinstance(saved, SavedBox):
-            return f'<div class="saew-{saved.kind}">{"".join(map(self.place, saved.children))}</div>'
+            return f'<div class="views-{saved.kind}">{"".join(map(self.place, saved.children))}</div>'
         known = next((place for place, one in enumerate(self._placed) if one is saved), None)
         if known is not None:  # a view that is shown twice is kept once
             return f'<div data-saew="{known}"></div>'

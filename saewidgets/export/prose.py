@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from functools import lru_cache
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def _renderer() -> Any:
             return f'<h{level} id="{escape(name)}">{text}</h{level}>\n'
 
         def image(self, text: str, url: str, title: str | None = None) -> str:
-            name = escape(_TAG.sub("", text), quote=True)
+            name = escape(unescape(_TAG.sub("", text)))
             found = _attached(self.held, url) if url.startswith("attachment:") else _beside(self.folder, url)
             if found is None and is_image(url):
                 found = url

@@ -18,7 +18,8 @@ pre{overflow:auto;margin:4px 0;padding:8px 10px;border-radius:4px}
 .prose code{overflow-wrap:anywhere}
 .stdout,.stderr{max-height:480px;padding:4px 10px}
 .stderr{border-left:3px solid var(--text)}
-.output{margin:6px 0;overflow-x:auto}
+.output{margin:6px 0}
+.rich{overflow-x:auto}
 .output img,.prose img{max-width:100%}
 .output>img{background:#fff}
 .rich table{border-collapse:collapse;margin:8px 0}

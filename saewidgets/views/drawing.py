@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from html import escape
 
+from saewidgets.results.steering_vector import Number
 from saewidgets.results.text import one_line
 from saewidgets.views.cells import visible
 
@@ -16,7 +17,7 @@ FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"
 INK, SOFT, LINE = "#1b1b1f", "#5c6066", "#d4d4d8"
 
 
-def svg(width: float, height: float, title: str, parts: Iterator[str] | list[str]) -> str:
+def svg(width: Number, height: Number, title: str, parts: Iterator[str] | list[str]) -> str:
     """A drawing on white.
 
     Example:
@@ -31,7 +32,7 @@ def svg(width: float, height: float, title: str, parts: Iterator[str] | list[str
     )
 
 
-def fixed(value: float) -> str:
+def fixed(value: Number) -> str:
     """A length with at most two decimals."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
@@ -64,23 +65,23 @@ def chunks(text: str, most: int) -> Iterator[str]:
     yield piece
 
 
-def words(x: float, y: float, text: str, *, size: float = 13, fill: str = INK, anchor: str = "", more: str = "") -> str:
-    """Text from (x, y) on, or to it (anchor "end"), held to its width whatever font draws it."""
+def words(x: Number, y: Number, text: str, *, size: Number = 13, fill: str = INK, more: str = "") -> str:
+    """Text from (x, y) on, held to its width whatever font draws it."""
     length = columns(text) * ADVANCE * size / 13
     held = f' textLength="{fixed(length)}" lengthAdjust="spacingAndGlyphs"' if text.strip() else ""
-    look = (f' font-size="{fixed(size)}"' if size != 13 else "") + (f' text-anchor="{anchor}"' if anchor else "")
+    look = f' font-size="{fixed(size)}"' if size != 13 else ""
     colour = f' fill="{fill}"' if fill != INK else ""
     return f'<text x="{fixed(x)}" y="{fixed(y)}" xml:space="preserve"{look}{colour}{held}{more}>{clean(text)}</text>'
 
 
-def box(x: float, y: float, width: float, height: float, fill: str, opacity: float = 1.0) -> str:
+def box(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number = 1.0) -> str:
     """A filled rectangle."""
     shade = f' fill-opacity="{fixed(opacity)}"' if opacity < 1 else ""
     where = f'x="{fixed(x)}" y="{fixed(y)}" width="{fixed(max(0.0, width))}" height="{fixed(height)}"'
     return f'<rect {where} rx="2" fill="{fill}"{shade}/>'
 
 
-def line(x0: float, y0: float, x1: float, y1: float, more: str) -> str:
+def line(x0: Number, y0: Number, x1: Number, y1: Number, more: str) -> str:
     """A line."""
     if not all(map(math.isfinite, (x0, y0, x1, y1))):
         return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saewidgets.errors import MissingPackageError
+from saewidgets.results.steering_vector import Number
 
 DO = 'pip install "saewidgets[figures]"'
 
@@ -19,7 +20,7 @@ def write_svg(drawing: str, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def write_png(drawing: str, path: str | os.PathLike[str], scale: float) -> Path:
+def write_png(drawing: str, path: str | os.PathLike[str], scale: Number) -> Path:
     """Write a drawing as a PNG file, ``scale`` pixels a px.
 
     Raises:

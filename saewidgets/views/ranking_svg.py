@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from saewidgets.results import Order, RankedFeature, Ranking
+from saewidgets.results.steering_vector import Number
 from saewidgets.results.text import one_line
 from saewidgets.views.cells import clipped, visible
 from saewidgets.views.drawing import ADVANCE, INK, LINE, SOFT, box, columns, line, svg, words
@@ -55,12 +58,12 @@ def ranking_svg(ranking: Ranking, k: int = 10, order: Order = "absolute", *, wid
     return svg(width, height, f"{_metric(ranking)}: features by activation, attribution and ablation", parts)
 
 
-def _largest(rows: list[RankedFeature], column: int) -> float:
+def _largest(rows: Sequence[RankedFeature], column: int) -> float:
     return max((abs(getattr(row, COLUMNS[column])) for row in rows), default=0.0)
 
 
 def _entry(
-    ranking: Ranking, row: RankedFeature, column: int, place: int, left: float, width: float, scale: float
+    ranking: Ranking, row: RankedFeature, column: int, place: int, left: Number, width: Number, scale: Number
 ) -> str:
     """One row of one column: its bar, rank, name and value."""
     name, text = _cells(ranking, row, COLUMNS[column])
@@ -77,7 +80,7 @@ def _entry(
     )
 
 
-def _joints(here: list[RankedFeature], there: list[RankedFeature], x0: float, x1: float) -> list[str]:
+def _joints(here: Sequence[RankedFeature], there: Sequence[RankedFeature], x0: Number, x1: Number) -> list[str]:
     """Lines from the rows of one column to the same rows of the next; thick where a row rises."""
     places = {_key(row): place for place, row in enumerate(there)}
     parts = []

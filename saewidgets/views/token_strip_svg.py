@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from saewidgets.results import Activations, FeatureId
+from saewidgets.results.steering_vector import Number
 from saewidgets.views.cells import clipped, number
 from saewidgets.views.drawing import ADVANCE, INK, LINE, SOFT, box, chunks, columns, line, shown, svg, words
 
@@ -55,7 +56,7 @@ def token_strip_svg(result: Activations, feature: int | None = None, *, width: i
     return svg(width, height, title, [*_head(result, title, largest, most), *parts])
 
 
-def _token(x: float, y: float, text: str, share: float, special: bool) -> str:
+def _token(x: Number, y: Number, text: str, share: Number, special: bool) -> str:
     size = columns(text) * ADVANCE
     parts = box(x, y, size, 20, COLOUR, 0.08 + 0.52 * share) if share > 0 else ""
     inner = text.strip(" ")
@@ -68,7 +69,7 @@ def _token(x: float, y: float, text: str, share: float, special: bool) -> str:
     return parts
 
 
-def _head(result: Activations, title: str, largest: float, most: int) -> list[str]:
+def _head(result: Activations, title: str, largest: Number, most: int) -> list[str]:
     parts = [words(MARGIN, 24, clipped(title, most), more=' font-weight="bold"')]
     note = f"model {result.model} · {len(result)} tokens"
     masked = int(result.masked.sum())

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
-import traitlets
 
 from saewidgets.errors import MismatchError
 from saewidgets.export.page import SavedBox
@@ -17,22 +16,13 @@ BESIDE = "repeat(auto-fit, minmax(min(420px, 100%), 1fr))"
 CELL = "text-align:left;vertical-align:top;white-space:normal"
 
 
-class _SideBySide(ipywidgets.GridBox):
-    """Views in one output. ``children`` are its views; use :func:`row` and :func:`column` to make one."""
+class SideBySide:
+    """What rows and columns share; ``children`` are their views."""
 
-    beside = traitlets.Bool(True, read_only=True, help="Whether the views stand beside each other.")
+    children: Any
+    beside = True
 
-    def __init__(self, views: tuple[Any, ...], beside: bool) -> None:
-        for view in views:
-            if not isinstance(view, LiveView | _SideBySide):
-                got = f"{type(view).__name__}"
-                do = "for widgets of others use ipywidgets.HBox and VBox"
-                raise MismatchError("Only views of saewidgets stand here.", got=got, expected="views", do=do)
-        if not views:
-            raise MismatchError("There is nothing to show.", got="no views", expected="one or more")
-        columns = BESIDE if beside else "minmax(0, 1fr)"
-        super().__init__(views, layout=ipywidgets.Layout(grid_template_columns=columns, grid_gap="16px", width="100%"))
-        self.set_trait("beside", beside)
+    def _hold(self) -> None:
         self._mark = f"saew-twin-{uuid.uuid4().hex[:12]}"
         hold(self, self._mark)
 
@@ -69,6 +59,15 @@ class _SideBySide(ipywidgets.GridBox):
     def _twin_bundle(self) -> dict[str, str]:
         return {"text/html": self._marked_html(), "text/plain": self.static_text()}
 
+
+class Row(SideBySide, ipywidgets.GridBox):
+    """Views beside each other; :func:`row` makes one."""
+
+    def __init__(self, views: tuple[Any, ...]) -> None:
+        layout = ipywidgets.Layout(grid_template_columns=BESIDE, grid_gap="16px", width="100%")
+        super().__init__(checked(views), layout=layout)
+        self._hold()
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The live views with their static twins, for hosts that show one bundle."""
         return {**super()._repr_mimebundle_(**kwargs), **self._twin_bundle()}
@@ -77,7 +76,37 @@ class _SideBySide(ipywidgets.GridBox):
         display_twin_and_live(self, super()._repr_mimebundle_)
 
 
-def row(*views: LiveView | _SideBySide) -> _SideBySide:
+class Column(SideBySide, ipywidgets.VBox):
+    """Views below each other; :func:`column` makes one."""
+
+    beside = False
+
+    def __init__(self, views: tuple[Any, ...]) -> None:
+        super().__init__(checked(views), layout=ipywidgets.Layout(width="100%"))
+        self._hold()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The live views with their static twins, for hosts that show one bundle."""
+        return {**super()._repr_mimebundle_(**kwargs), **self._twin_bundle()}
+
+    def _ipython_display_(self, **_: Any) -> None:
+        display_twin_and_live(self, super()._repr_mimebundle_)
+
+
+def checked(views: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The views; an error where one is none of ours, for it would have no twin."""
+    for view in views:
+        if not isinstance(view, LiveView | SideBySide):
+            do = "for widgets of others use ipywidgets.HBox and VBox"
+            raise MismatchError(
+                "Only views of saewidgets stand here.", got=type(view).__name__, expected="views", do=do
+            )
+    if not views:
+        raise MismatchError("There is nothing to show.", got="no views", expected="one or more")
+    return views
+
+
+def row(*views: Any) -> Row:
     """Views beside each other, as far as there is room; a reader without a kernel sees their static twins.
 
     Args:
@@ -91,10 +120,10 @@ def row(*views: LiveView | _SideBySide) -> _SideBySide:
         >>> lab = sw.demo()  # doctest: +SKIP
         >>> sw.row(sw.TokenActivations(lab, "Paris"), sw.TokenActivations(lab, "Rome"))  # doctest: +SKIP
     """
-    return _SideBySide(views, beside=True)
+    return Row(views)
 
 
-def column(*views: LiveView | _SideBySide) -> _SideBySide:
+def column(*views: Any) -> Column:
     """Views below each other in one output; a reader without a kernel sees their static twins.
 
     Args:
@@ -108,4 +137,4 @@ def column(*views: LiveView | _SideBySide) -> _SideBySide:
         >>> lab = sw.demo()  # doctest: +SKIP
         >>> sw.column(sw.TokenActivations(lab, "Paris"), sw.FeatureRanking(lab, "Paris"))  # doctest: +SKIP
     """
-    return _SideBySide(views, beside=False)
+    return Column(views)

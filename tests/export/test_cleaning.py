@@ -134,7 +134,16 @@ def test_styles_and_scripts_are_not_read_as_text():
 
 
 @pytest.mark.parametrize(
-    "source", ["<div>" * 100_000, "<script>" * 100_000, "<" * 100_000, "a" * (LARGEST + 1), "<p title=" + "' " * 50_000]
+    "source",
+    [
+        "<div>" * 100_000,
+        "<b><p>" * 100_000,
+        "<script>" * 100_000,
+        "<" * 20_000,
+        "a" * (LARGEST + 1),
+        "<p title=" + "' " * 50_000,
+        "<b></i>" * 20_000,
+    ],
 )
 def test_what_is_huge_ends(source):
     assert faults(cleaned_html(source)) == []

@@ -65,7 +65,7 @@ def test_a_script_is_kept_once_for_all_its_views_and_a_view_for_all_its_places()
     assert len(scripts(text)) == 3
     assert (text.count("p{}"), text.count("q{}")) == (1, 1)
     assert re.findall(r'data-saew="(\d)"', text) == ["0", "1", "2", "0"]
-    assert re.findall(r'class="(saew-\w+)"', text) == ["saew-row", "saew-column"]
+    assert re.findall(r'class="(views-\w+)"', text) == ["views-row", "views-column"]
 
 
 @pytest.mark.parametrize("script", [SCRIPT, "export default {}", "const $a=1;export { $a as default }"])

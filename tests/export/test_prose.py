@@ -68,7 +68,7 @@ def test_images_beside_the_notebook_and_no_others(tmp_path):
 
 
 def test_an_image_inside_of_an_attribute_stays_text():
-    source = '<p title="![x](attachment:a)">b</p> ![x"onerror="x](attachment:a)'
+    source = '<p title="![x](attachment:a)">b</p>\n\na ![x"onerror="x](attachment:a)'
     made = markdown_html(source, {"a": {"image/png": PNG}}, None)
     assert made.count("<img") == 1
     assert 'alt="x&quot;onerror=&quot;x"' in made

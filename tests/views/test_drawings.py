@@ -53,7 +53,7 @@ def test_tokens_tints_and_lines():
         "four",
     ]
     assert [box.get("fill-opacity", "1") for box in boxes(drawing)] == ["0.6", "0.47", "0.21"]
-    dashes = [line.get("stroke-dasharray") for line in parsed(drawing).iter(f"{SPACE}line")][:2]
+    dashes = [line.get("stroke-dasharray") for line in parsed(drawing).iter(f"{SPACE}line")][1:]
     assert dashes == [None, "2 2"]  # 4 of 4: solid, 3 of 4: dotted
     assert texts(drawing)[0] == "Feature mid/7 a <label>"
     assert "4   ┄ over ½  ─ over ¾ of it" in texts(drawing)

@@ -67,7 +67,7 @@ def test_the_views_are_not_changed(pair):
     assert [view.layout for view in pair] == before
 
 
-@pytest.mark.parametrize("wrong", [(), ("text",), (None,)])
+@pytest.mark.parametrize("wrong", [(), ("text",), (None,), (ipywidgets.Label,)])
 def test_only_views_stand_there(pair, wrong):
     with pytest.raises(MismatchError):
         row(*wrong)
