@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import traitlets
 
 from saewidgets.errors import MismatchError, SaewidgetsError, TokenError
+from saewidgets.export.page import SavedView
 from saewidgets.results import Activations, FeatureId
 from saewidgets.views import first_feature, token_strip_html, token_strip_svg, token_strip_text
 from saewidgets.widgets.base import describe
 from saewidgets.widgets.lab_view import ANY_LENGTH, FORMER, LabView, anchor_of, escaped, sae_named
 from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.traits import Feature, Features, Position, Prompt, SAEName, Shown, one_or_several
-from saewidgets.widgets.wire import labels_of, pack
+from saewidgets.widgets.wire import halved, labels_of, pack
 from saewidgets.widgets.worker import Job, worker_of
 
 MOST_FEATURES = 6
@@ -220,6 +222,10 @@ class TokenActivations(LabView, stem="token_activations"):
     def static_svg(self) -> str:
         """The tokens coloured by the feature in focus, as an SVG drawing."""
         return token_strip_svg(drawn(self.result, self.error), self._focus(), label=self._label())
+
+    def _saved(self) -> SavedView:
+        saved = super()._saved()
+        return replace(saved, state={**saved.state, "_data": halved(self._data)}) if self._data else saved
 
     def _label(self) -> str:
         focus = self._focus()

@@ -82,7 +82,7 @@ def views() -> list[Any]:
 def everything(views: list[Any], tmp_path: Path, hostile: Any = HOSTILE) -> Path:
     """A page with every kind of view, prose, tables, and all that a stranger may try."""
     held = [*views, *views[-1].children]
-    prose = "# A title\n\nText with `code`, $a_1$ and [a link](https://example.org).\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+    prose = "# A title\n\nText with `code`, $a_1$ and [a link](https://example.org).\n\n| a | b |\n|--|--|\n| 1 | 2 |\n"
     cells = [code("view  # <b>", *outputs_of(view)) for view in views]
     found = notebook(prose, *cells, "\n\n".join(hostile), *[html(one) for one in hostile], views=held)
     return export_notebook(found, tmp_path / "nb.html")
@@ -191,7 +191,7 @@ def test_axe_finds_nothing_in_the_twins(opened, tmp_path, axe, theme, monkeypatc
 def test_five_hundred_tokens(opened, tmp_path, capsys):
     """Bytes, and milliseconds from opening to painted tokens; printed, and only the bytes are held to a limit."""
     lab: Any = FakeLab()
-    result = random_activations(n=500, l0=32, d_sae=2048)
+    result = random_activations(n=500, l0=16, d_sae=24_576)
     lab.activations = lambda prompt, sae=None, mask_special=True: result
     lab.saes["mid"] = lab._sae(result.d_sae)
     path = TokenActivations(lab, "x").to_html(tmp_path / "view.html")
@@ -201,7 +201,7 @@ def test_five_hundred_tokens(opened, tmp_path, capsys):
         "() => new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()), 0)))"
     )
     with capsys.disabled():
-        print(f"\n500 tokens, L0 32: {path.stat().st_size:,} bytes, open to painted {painted:.0f} ms at most")
+        print(f"\n500 tokens, L0 16: {path.stat().st_size:,} bytes, open to painted {painted:.0f} ms at most")
     assert one.page.locator(".saew-tok").count() == 501
     assert path.stat().st_size <= 100_000
 

@@ -6,6 +6,7 @@ import pytest
 
 from saewidgets.export.page import Places, SavedBox, SavedView, page
 from saewidgets.widgets import TokenActivations
+from saewidgets.widgets.wire import halved
 from tests.export.pages import saved, scripts
 from tests.widgets.fake_lab import FakeLab
 
@@ -21,7 +22,7 @@ def test_the_state_is_all_that_the_script_reads(tmp_path):
     view = TokenActivations(FakeLab(), "the Golden Gate")
     text = view.to_html(tmp_path / "view.html").read_text()
     (one,) = saved(text)
-    assert one["state"]["_data"] == view._data
+    assert one["state"]["_data"] == halved(view._data)
     assert (one["state"]["prompt"], one["state"]["feature"]) == ("the Golden Gate", view.feature)
     assert not {"_esm", "_css", "layout", "_model_name", "_view_name", "_anywidget_id"} & one["state"].keys()
     assert str(view._css) in text
