@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from html import escape
 from typing import Any
@@ -85,19 +85,7 @@ def is_image(address: str) -> bool:
 @lru_cache(maxsize=1)
 def _cleaner() -> Any:
     from bleach.css_sanitizer import CSSSanitizer
-    from bleach.html5lib_shim import Filter
     from bleach.sanitizer import Cleaner
-
-    class Images(Filter):
-        """Images that have lost their address go; one that nobody has described says nothing."""
-
-        def __iter__(self) -> Iterator[dict[str, Any]]:
-            for token in super().__iter__():
-                if token.get("name") == "img":
-                    if (None, "src") not in token["data"]:
-                        continue
-                    token["data"].setdefault((None, "alt"), "")
-                yield token
 
     class Declarations(CSSSanitizer):
         """The declarations of a style attribute that say a colour, a size or the like, and name no address."""
@@ -111,9 +99,19 @@ def _cleaner() -> Any:
         protocols={"http", "https", "mailto", "data"},  # data: in images alone, see _attribute
         strip=True,
         strip_comments=True,
-        filters=[Images],
+        filters=[_images],
         css_sanitizer=Declarations(),
     )
+
+
+def _images(source: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Images that have lost their address go; one that nobody has described says nothing."""
+    for token in source:
+        if token.get("name") == "img":
+            if (None, "src") not in token["data"]:
+                continue
+            token["data"].setdefault((None, "alt"), "")
+        yield token
 
 
 def _attribute(tag: str, name: str, value: str) -> bool:

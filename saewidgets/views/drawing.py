@@ -74,11 +74,11 @@ def words(x: Number, y: Number, text: str, *, size: Number = 13, fill: str = INK
     return f'<text x="{fixed(x)}" y="{fixed(y)}" xml:space="preserve"{look}{colour}{held}{more}>{clean(text)}</text>'
 
 
-def box(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number = 1.0) -> str:
+def box(x: Number, y: Number, width: Number, height: Number, fill: str, opacity: Number = 1.0, round_: int = 2) -> str:
     """A filled rectangle."""
     shade = f' fill-opacity="{fixed(opacity)}"' if opacity < 1 else ""
     where = f'x="{fixed(x)}" y="{fixed(y)}" width="{fixed(max(0.0, width))}" height="{fixed(height)}"'
-    return f'<rect {where} rx="2" fill="{fill}"{shade}/>'
+    return f'<rect {where} rx="{round_}" fill="{fill}"{shade}/>'
 
 
 def line(x0: Number, y0: Number, x1: Number, y1: Number, more: str) -> str:

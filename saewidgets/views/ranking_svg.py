@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from saewidgets.results import Order, RankedFeature, Ranking
 from saewidgets.results.steering_vector import Number
-from saewidgets.results.text import one_line
-from saewidgets.views.cells import clipped, visible
-from saewidgets.views.drawing import ADVANCE, INK, LINE, SOFT, box, columns, line, svg, words
+from saewidgets.views.cells import clipped
+from saewidgets.views.drawing import ADVANCE, INK, LINE, SOFT, box, columns, line, shown, svg, words
 from saewidgets.views.ranking import COLUMNS, _cells, _findings, _key, _metric
 
 ROW, MARGIN, TOP, GAP = 24, 16, 100, 56
+LEGEND = "orange, +: raises the metric; blue, -: lowers it; attribution and ablation share a scale; thick lines rise"
 UP, DOWN, PLAIN = "#c8641b", "#2f6fb5", "#8a8f96"
 
 
@@ -42,7 +42,7 @@ def ranking_svg(ranking: Ranking, k: int = 10, order: Order = "absolute", *, wid
     one = (width - 2 * MARGIN - 2 * GAP) / 3
     left = [MARGIN + c * (one + GAP) for c in range(3)]
     parts = [
-        words(MARGIN, 24, clipped(one_line(visible(ranking.prompt_tokens.text)), most), more=' font-weight="bold"'),
+        words(MARGIN, 24, clipped(shown(ranking.prompt_tokens.text), most), more=' font-weight="bold"'),
         words(MARGIN, 44, clipped(_metric(ranking), most)),
         words(MARGIN, 62, clipped(_findings(ranking, k, order)[0], int(most * 13 / 11)), size=11, fill=SOFT),
     ]
@@ -54,7 +54,8 @@ def ranking_svg(ranking: Ranking, k: int = 10, order: Order = "absolute", *, wid
     scales = [_largest(tops[0], 0), *[max(_largest(tops[1], 1), _largest(tops[2], 2))] * 2]
     for c, top in enumerate(tops):
         parts += [_entry(ranking, row, c, i, left[c], one, scales[c]) for i, row in enumerate(top)]
-    height = TOP + ROW * max(1, *map(len, tops)) + MARGIN
+    height = TOP + ROW * max(1, *map(len, tops)) + 20 + MARGIN
+    parts.append(words(MARGIN, height - MARGIN, clipped(LEGEND, int(most * 13 / 11)), size=11, fill=SOFT))
     return svg(width, height, f"{_metric(ranking)}: features by activation, attribution and ablation", parts)
 
 

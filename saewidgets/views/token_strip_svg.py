@@ -77,7 +77,7 @@ def _head(result: Activations, title: str, largest: Number, most: int) -> list[s
     x = float(MARGIN)
     if largest > 0:
         parts.append(words(x, 45, "0", size=11, fill=SOFT))
-        parts += [box(x + 12 + 6 * i, 36, 6, 11, COLOUR, 0.08 + 0.52 * (i + 0.5) / 12) for i in range(12)]
+        parts += [box(x + 12 + 6 * i, 36, 6, 11, COLOUR, 0.08 + 0.52 * (i + 0.5) / 12, 0) for i in range(12)]
         end = f"{number(largest)}   ┄ over ½  ─ over ¾ of it"
         parts.append(words(x + 90, 45, end, size=11, fill=SOFT))
         x += 100 + columns(end) * ADVANCE * 11 / 13

@@ -70,7 +70,7 @@ class Row(SideBySide, ipywidgets.GridBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The live views with their static twins, for hosts that show one bundle."""
-        return {**super()._repr_mimebundle_(**kwargs), **self._twin_bundle()}
+        return {**dict(super()._repr_mimebundle_(**kwargs) or {}), **self._twin_bundle()}
 
     def _ipython_display_(self, **_: Any) -> None:
         display_twin_and_live(self, super()._repr_mimebundle_)
@@ -87,7 +87,7 @@ class Column(SideBySide, ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The live views with their static twins, for hosts that show one bundle."""
-        return {**super()._repr_mimebundle_(**kwargs), **self._twin_bundle()}
+        return {**dict(super()._repr_mimebundle_(**kwargs) or {}), **self._twin_bundle()}
 
     def _ipython_display_(self, **_: Any) -> None:
         display_twin_and_live(self, super()._repr_mimebundle_)

@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 
 from saewidgets.export.views import STATE
-from saewidgets.widgets.base import WIDGET_VIEW, LiveView
+from saewidgets.widgets.base import WIDGET_VIEW
 
 new = nbformat.v4
 
@@ -35,9 +35,9 @@ def body(text: str) -> str:
     return re.sub(r"<(style|script)\b.*?</\1>", "", text, flags=re.DOTALL)
 
 
-def outputs_of(view: LiveView) -> list[Any]:
+def outputs_of(view: Any) -> list[Any]:
     """The two outputs of a view in a notebook: the twin, and the live view."""
-    live = {WIDGET_VIEW: {"model_id": view.model_id, "version_major": 2, "version_minor": 1}}
+    live: dict[str, Any] = {WIDGET_VIEW: {"model_id": view.model_id, "version_major": 2, "version_minor": 1}}
     live["text/plain"] = f"{type(view).__name__} (needs a running kernel)"
     return [new.new_output("display_data", view._twin_bundle()), new.new_output("display_data", live)]
 
@@ -45,7 +45,7 @@ def outputs_of(view: LiveView) -> list[Any]:
 def model_of(view: Any) -> dict[str, Any]:
     """A widget in a notebook's saved state, as nbclient and JupyterLab write it."""
     state = {**view.get_state(), "layout": "IPY_MODEL_layout"}
-    state.pop("tabbable", None), state.pop("tooltip", None)
+    state = {name: value for name, value in state.items() if name not in {"tabbable", "tooltip"}}
     if "children" in state:
         state["children"] = [f"IPY_MODEL_{child.model_id}" for child in view.children]
     binary = [name for name, value in state.items() if isinstance(value, (bytes, memoryview))]

@@ -21,6 +21,7 @@ from saewidgets.widgets.base import WIDGET_VIEW
 from tests.export.pages import body, code, html, model_of, notebook, outputs_of, saved, scripts
 from tests.widgets.fake_lab import FakeLab
 
+ROOT = Path(__file__).resolve().parents[2]
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'><script>x()</script></svg>"
 
 
@@ -281,11 +282,26 @@ def test_without_nbconvert_it_says_what_to_install(monkeypatch, tmp_path):
 
 
 def test_the_bundled_notebooks_are_exported():
-    for path in sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")):
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         made = exported(path)
         cells = json.loads(path.read_text("utf-8"))["cells"]
         assert made.html.count('class="code"') == sum(cell["cell_type"] == "code" for cell in cells)
         assert body(made.html).count('class="prose') == sum(cell["cell_type"] == "markdown" for cell in cells)
+
+
+def test_a_notebook_that_was_run_from_the_command_line_keeps_its_state(tmp_path):
+    from nbclient import NotebookClient
+
+    source = "from tests.widgets.fake_lab import FakeLab\nimport saewidgets as sw\n"
+    source += "sw.column(sw.TokenActivations(FakeLab(), 'the Golden Gate'), sw.TokenActivations(FakeLab(), 'at dawn'))"
+    found = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(found, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    assert STATE in found.metadata["widgets"]
+    made = exported(found)
+    assert (made.n_live, made.n_static) == (1, 0)
+    assert [one["state"]["prompt"] for one in saved(made.html)] == ["the Golden Gate", "at dawn"]
+    nbformat.write(found, tmp_path / "nb.ipynb")
+    assert exported(tmp_path / "nb.ipynb").n_live == 1
 
 
 def test_models_are_as_nbclient_writes_them():

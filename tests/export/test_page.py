@@ -35,7 +35,7 @@ def test_the_twin_is_in_the_page(tmp_path):
 
 def test_only_our_scripts_may_run_and_nothing_be_fetched():
     text = one_view({})
-    policy = re.search('Content-Security-Policy" content="([^"]*)"', text)[1]
+    policy = text.split('Content-Security-Policy" content="')[1].split('"')[0]
     digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts(text)]
     assert len(digests) == 2
     assert policy.split("; ") == [

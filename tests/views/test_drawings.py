@@ -38,9 +38,13 @@ def texts(drawing):
     return [node.text or "" for node in parsed(drawing).iter(f"{SPACE}text")]
 
 
+def size(node, name):
+    return float(node.get(name) or 0)
+
+
 def boxes(drawing):
     """Tokens' boxes: below the legend."""
-    return [node for node in parsed(drawing).iter(f"{SPACE}rect") if float(node.get("y", 0)) > 55]
+    return [node for node in parsed(drawing).iter(f"{SPACE}rect") if size(node, "y") > 55]
 
 
 def test_tokens_tints_and_lines():
@@ -82,8 +86,8 @@ def test_nothing_leaves_the_drawing(width):
     drawing = token_strip_svg(result, 7, width=width)
     root = parsed(drawing)
     for box in boxes(drawing):
-        assert float(box.get("x")) + float(box.get("width")) <= width - 10
-        assert float(box.get("y")) + float(box.get("height")) <= float(root.get("height"))
+        assert size(box, "x") + size(box, "width") <= width - 10
+        assert size(box, "y") + size(box, "height") <= size(root, "height")
 
 
 def test_columns_and_chunks():
@@ -101,8 +105,8 @@ def test_views_write_both(tmp_path):
         data = view.to_png(tmp_path / "a.png", scale=3).read_bytes()
         width, height = struct.unpack(">II", data[16:24])
         assert data[:8] == b"\x89PNG\r\n\x1a\n"
-        assert abs(width - 3 * float(parsed(drawing).get("width"))) <= 3
-        assert abs(height - 3 * float(parsed(drawing).get("height"))) <= 3
+        assert abs(width - 3 * size(parsed(drawing), "width")) <= 3
+        assert abs(height - 3 * size(parsed(drawing), "height")) <= 3
 
 
 def test_the_label_of_the_feature_is_drawn():
