@@ -93,13 +93,14 @@ def _cleaner() -> Any:
         def sanitize_css(self, style: str) -> str:
             return ";".join(_declarations(style))
 
+    filters: Any = [_images]
     return Cleaner(
         tags=TAGS,
         attributes=_attribute,
         protocols={"http", "https", "mailto", "data"},  # data: in images alone, see _attribute
         strip=True,
         strip_comments=True,
-        filters=[_images],
+        filters=filters,
         css_sanitizer=Declarations(),
     )
 
