@@ -2,8 +2,8 @@
  * Bundles and minifies each widget's script and style into saewidgets/static.
  *
  * A widget is a stem that has both js/src/<stem>.js and saewidgets/widgets/<stem>.py; its style js/src/<stem>.css goes
- * with it. A new widget needs no edit here. `--check` writes nothing and fails when a committed file is not what the
- * sources give, or belongs to no widget.
+ * with it. The host of exported pages, js/src/page.js, belongs to saewidgets/export/page.py. A new widget needs no edit
+ * here. `--check` writes nothing and fails when a committed file is not what the sources give, or belongs to no widget.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -23,7 +23,8 @@ const target = join(python, "static");
 async function entryPoints() {
   const names = existsSync(sources) ? (await readdir(sources)).sort() : [];
   const isWidget = (/** @type {string} */ name) =>
-    [".js", ".css"].includes(parse(name).ext) && existsSync(join(python, "widgets", `${parse(name).name}.py`));
+    [".js", ".css"].includes(parse(name).ext) &&
+    ["widgets", "export"].some((room) => existsSync(join(python, room, `${parse(name).name}.py`)));
   return names.filter(isWidget).map((name) => join(sources, name));
 }
 

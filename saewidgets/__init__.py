@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from saewidgets import steering as steering
     from saewidgets.analysis.predicates import Predicate as Predicate
     from saewidgets.demo import DemoModule
+    from saewidgets.export import export_notebook as export_notebook
     from saewidgets.lab import Lab as Lab
     from saewidgets.results import FeatureId as FeatureId
     from saewidgets.results import SteeringVector as SteeringVector
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from saewidgets.widgets import FeatureRanking as FeatureRanking
     from saewidgets.widgets import SteeringPanel as SteeringPanel
     from saewidgets.widgets import TokenActivations as TokenActivations
+    from saewidgets.widgets import column as column
+    from saewidgets.widgets import row as row
 
     demo: DemoModule
 
@@ -42,8 +45,11 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "SteeringVector": ("saewidgets.results", "SteeringVector"),
     "TokenActivations": ("saewidgets.widgets", "TokenActivations"),
     "annotations": ("saewidgets.annotations", None),
+    "column": ("saewidgets.widgets", "column"),
     "demo": ("saewidgets.demo", None),
     "errors": ("saewidgets.errors", None),
+    "export_notebook": ("saewidgets.export", "export_notebook"),
+    "row": ("saewidgets.widgets", "row"),
     "steering": ("saewidgets.steering", None),
 }
 
@@ -58,8 +64,11 @@ __all__ = [
     "TokenActivations",
     "__version__",
     "annotations",
+    "column",
     "demo",
     "errors",
+    "export_notebook",
+    "row",
     "steering",
 ]
 

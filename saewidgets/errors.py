@@ -92,3 +92,7 @@ class IndexBuildError(SaewidgetsError, ValueError):
 
 class SpecificityError(SaewidgetsError, ValueError):
     """A predicate that marks no tokens, or ratings that a feature's specificity cannot be told from."""
+
+
+class MissingPackageError(SaewidgetsError, ImportError):
+    """A package that only some of this package's features need is not installed."""

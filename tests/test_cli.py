@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import saewidgets
 from saewidgets.annotations import AnnotationStore, Target
 from saewidgets.cli import doctor as doctor_module
+from saewidgets.cli import lab as lab_module
 from saewidgets.cli import main
 from saewidgets.cli.clean import cleaned
 from saewidgets.errors import LoadError
@@ -38,7 +39,8 @@ def test_version_and_help_load_nothing_heavy():
     code = (
         "import sys\nfrom saewidgets.cli import main\ntry:\n    main(sys.argv[1:])\nfinally:\n    print(*sys.modules)"
     )
-    for words, expected in ((["--version"], f"saewidgets {saewidgets.__version__}"), (["clean", "--help"], "NOTEBOOK")):
+    for words, expected in ((["--version"], f"saewidgets {saewidgets.__version__}"), (["clean", "--help"], "NOTEBOOK"),
+                            (["export", "--help"], "NOTEBOOK")):  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=True
         )
@@ -46,7 +48,7 @@ def test_version_and_help_load_nothing_heavy():
         assert not {"torch", "pandas", "transformer_lens", "ipywidgets"} & set(done.stdout.split())
 
 
-@pytest.mark.parametrize("words", [[], ["fly"], ["annotations"], ["clean"], ["annotations", "merge", "a"]])
+@pytest.mark.parametrize("words", [[], ["fly"], ["annotations"], ["clean"], ["export"], ["annotations", "merge", "a"]])
 def test_what_is_not_understood_is_status_2(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main(words)
@@ -252,6 +254,88 @@ def test_a_full_disk_leaves_the_notebook(tmp_path, monkeypatch, capsys):
     assert main(["clean", str(path)]) == 1
     assert "No space left" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+# ---- export ----------------------------------------------------------------------------------------------------------
+
+
+def test_export_writes_beside_the_notebook_or_where_it_is_told(tmp_path, capsys):
+    path = tmp_path / "nb.ipynb"
+    nbformat.write(notebook(HOSTILE), path)
+    assert main(["export", str(path)]) == 0
+    said = capsys.readouterr().out
+    text = (tmp_path / "nb.html").read_text("utf-8")
+    assert TWIN in text
+    assert "_esm" not in text
+    assert f"nb.html: {len(text.encode()):,} bytes, 0 live views" in said
+    assert "1 more are static pictures" in said
+    assert main(["export", str(path), "--out", str(tmp_path / "other.html")]) == 0
+    assert (tmp_path / "other.html").read_text("utf-8") == text
+
+
+def test_export_says_what_is_wrong(tmp_path, capsys):
+    path = tmp_path / "nb.html"
+    path.write_text("no notebook")
+    assert main(["export", str(path)]) == 1
+    assert "would replace" in capsys.readouterr().err
+    assert main(["export", str(path), "-o", str(tmp_path / "x.html")]) == 1
+    assert "not a notebook" in capsys.readouterr().err
+    assert main(["export", str(tmp_path / "no.ipynb")]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    assert path.read_text() == "no notebook"
+
+
+# ---- lab -------------------------------------------------------------------------------------------------------------
+
+BUNDLED = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What would be started, in which folder."""
+    calls = []
+    monkeypatch.setattr(lab_module.subprocess, "call", lambda command, cwd: calls.append((command, cwd)) or 3)
+    return calls
+
+
+def test_lab_copies_the_notebooks_and_opens_the_first(tmp_path, monkeypatch, started, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab", "--", "--no-browser", "--port=1"]) == 3
+    folder = tmp_path / "saewidgets-notebooks"
+    assert sorted(path.name for path in folder.iterdir()) == BUNDLED
+    assert (folder / BUNDLED[0]).read_bytes() == (ROOT / "notebooks" / BUNDLED[0]).read_bytes()
+    ((command, cwd),) = started
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert command[-3:] == ["--no-browser", "--port=1", BUNDLED[0]]
+    assert cwd.resolve() == folder
+    assert "4 notebooks" in capsys.readouterr().out.replace(str(len(BUNDLED)), "4")
+
+
+def test_lab_keeps_what_the_user_has_changed(tmp_path, started, capsys):
+    assert main(["lab", "--folder", str(tmp_path / "mine")]) == 3
+    changed, gone = tmp_path / "mine" / BUNDLED[0], tmp_path / "mine" / BUNDLED[1]
+    changed.write_text("my own")
+    gone.unlink()
+    capsys.readouterr()
+    assert main(["lab", "--folder", str(tmp_path / "mine")]) == 3
+    assert changed.read_text() == "my own"
+    assert gone.exists()
+    assert capsys.readouterr().out.count("is yours and stays") == 1
+
+
+def test_lab_says_what_is_missing(tmp_path, monkeypatch, started, capsys):
+    (tmp_path / "file").write_text("x")
+    assert main(["lab", "--folder", str(tmp_path / "file")]) == 1
+    assert "could not be copied" in capsys.readouterr().err
+    monkeypatch.setattr(lab_module, "find_spec", lambda _: None)
+    assert main(["lab", "--folder", str(tmp_path / "mine")]) == 1
+    assert 'pip install "saewidgets[lab]"' in capsys.readouterr().err
+    monkeypatch.setattr(lab_module, "find_spec", lambda _: object())
+    monkeypatch.setattr(lab_module, "PACKAGE", tmp_path / "a" / "b")
+    assert main(["lab", "--folder", str(tmp_path / "mine")]) == 1
+    assert "holds no notebooks" in capsys.readouterr().err
+    assert started == []
+    assert not (tmp_path / "mine").exists()
 
 
 # ---- doctor ----------------------------------------------------------------------------------------------------------

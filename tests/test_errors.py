@@ -21,6 +21,7 @@ BUILT_IN = {
     "StoreError": OSError,
     "IndexBuildError": ValueError,
     "SpecificityError": ValueError,
+    "MissingPackageError": ImportError,
 }
 
 

@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PROGRAM = """
 import json, sys
+from pathlib import Path
 import saewidgets as sw
+from saewidgets.cli.lab import copy_notebooks
 from saewidgets.widgets import TokenActivations
 
 lab = sw.demo()
@@ -25,7 +27,8 @@ widget = TokenActivations(lab, prompt="The capital of France is Paris.")
 bundle = widget._repr_mimebundle_()
 bundle = bundle[0] if isinstance(bundle, tuple) else bundle
 print(json.dumps({"file": sw.__file__, "tokens": len(activations), "firing": len(activations.indices),
-                  "mime": sorted(bundle), "script": len(widget._esm), "style": len(widget._css)}))
+                  "mime": sorted(bundle), "script": len(widget._esm), "style": len(widget._css),
+                  "copied": copy_notebooks(Path("copies"))}))
 """
 
 
@@ -64,7 +67,9 @@ def shipped(folder: str) -> set[str]:
 def test_the_wheel_holds_scripts_assets_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     inside = {name for name in names if ".dist-info/" not in name}
-    assert inside == shipped(".")
+    notebooks = {f"saewidgets/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert inside == shipped(".") | notebooks
+    assert notebooks
     assert shipped("static")
     assert shipped("demo/assets")
     assert "saewidgets/py.typed" in inside
@@ -83,6 +88,8 @@ def test_demo_and_widget_work_from_the_wheel(installed: Path, tmp_path: Path) ->
     )
     assert run.returncode == 0, run.stderr
     seen = json.loads(run.stdout.splitlines()[-1])
+    assert seen["copied"] == sorted(path.name for path in (tmp_path / "copies").iterdir())
+    assert "01_explore.ipynb" in seen["copied"]
     assert Path(seen["file"]).is_relative_to(installed.parent.parent)
     assert seen["tokens"] > 5
     assert seen["firing"] > 0

@@ -17,7 +17,7 @@ import { hideTwin } from "./shared/twin.js";
 /** @typedef {import("./shared/link.js").Model} Model */
 
 const OWN = ["feature", "k", "order", "position", "method", "scope"];
-const ALONE = "no kernel answers: following, k and order work; all else needs one";
+const ALONE = "no kernel: following, k and order work; all else needs one";
 const LEGEND =
   "Bars: right + raises M; left − lowers it; attribution and ablation share a scale. Lines: thick rises into the top k, dotted falls out.";
 

@@ -39,10 +39,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"saewidgets {saewidgets.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _lab(commands)
+    _export(commands)
     _annotations(commands)
     _clean(commands)
     _doctor(commands)
     return parser
+
+
+def _lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "open JupyterLab on a working copy of the bundled notebooks"
+    parser = commands.add_parser("lab", help=text, description=f"{text}; notebooks that are there already stay")
+    parser.add_argument(
+        "--folder", default="saewidgets-notebooks", metavar="FOLDER", help="default: ./saewidgets-notebooks"
+    )
+    parser.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="for JupyterLab, such as -- --no-browser")
+    parser.set_defaults(run=_run_lab)
+
+
+def _export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "write a notebook with its outputs as one HTML file that needs no kernel and no network"
+    parser = commands.add_parser("export", help=text, description=text)
+    parser.add_argument("notebook", metavar="NOTEBOOK")
+    parser.add_argument("-o", "--out", metavar="FILE", help="default: beside the notebook, with .html")
+    parser.set_defaults(run=_run_export_notebook)
 
 
 def _annotations(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,6 +99,18 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = commands.add_parser("doctor", help=text, description=text)
     parser.add_argument("--quick", action="store_true", help="do not run the bundled model")
     parser.set_defaults(run=_run_doctor)
+
+
+def _run_lab(options: argparse.Namespace) -> int:
+    from saewidgets.cli.lab import open_lab
+
+    return open_lab(options.folder, options.arguments)
+
+
+def _run_export_notebook(options: argparse.Namespace) -> int:
+    from saewidgets.cli.export import export_file
+
+    return export_file(options.notebook, options.out)
 
 
 def _run_merge(options: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ PACKAGES = (
     ("sae-lens", "sae_lens", "its objects cannot be handed over; its folders can"),
     ("jupyterlab", "jupyterlab", "another notebook is needed to see live views"),
     ("ipykernel", "ipykernel", "notebooks need a kernel"),
+    ("nbconvert", "nbconvert", "notebooks cannot be exported"),
 )
 
 # A variable of the environment, and the host that sets it.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import saewidgets.views  # noqa: F401 - results show themselves in a notebook
 from saewidgets.lab.comparing import Comparing
 from saewidgets.lab.questions import Questions
+from saewidgets.lab.sharing import Sharing
 from saewidgets.lab.specifying import Specifying
 
 
-class Lab(Questions, Comparing, Specifying):
+class Lab(Questions, Comparing, Specifying, Sharing):
     """Models and SAEs in memory, by name. Nothing of the user's is changed by anything here.
 
     Args:

@@ -19,6 +19,7 @@ from saewidgets.results import (
 from saewidgets.results.snapshot import chart_of, picture
 from saewidgets.views.feature_stats import feature_stats_html, feature_stats_text
 from saewidgets.views.ranking import ranking_batch_html, ranking_html, ranking_text
+from saewidgets.views.ranking_svg import ranking_svg
 from saewidgets.views.specificity import specificity_chart, specificity_html, specificity_text
 from saewidgets.views.steering import (
     generation_html,
@@ -34,6 +35,7 @@ from saewidgets.views.steering import (
 )
 from saewidgets.views.steering_bench import steering_bench_chart, steering_bench_html, steering_bench_text
 from saewidgets.views.token_strip import token_strip_html, token_strip_text
+from saewidgets.views.token_strip_svg import token_strip_svg
 
 __all__ = [
     "feature_stats_html",
@@ -46,6 +48,7 @@ __all__ = [
     "next_token_text",
     "ranking_batch_html",
     "ranking_html",
+    "ranking_svg",
     "ranking_text",
     "side_effect_html",
     "side_effect_text",
@@ -61,6 +64,7 @@ __all__ = [
     "steering_vector_text",
     "text",
     "token_strip_html",
+    "token_strip_svg",
     "token_strip_text",
 ]
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from saewidgets.errors import EditError
 from saewidgets.results import MatchedWay, SteeringBench
+from saewidgets.results.steering_vector import Number
 from saewidgets.results.text import one_line
 from saewidgets.views.cells import clipped, number, signed, table_html
+from saewidgets.views.files import chart_svg, write_png, write_svg
 
 MIME = "application/vnd.vegalite.v5+json"  # the newest that JupyterLab 4 knows by itself
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -51,6 +55,28 @@ class Chart:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         del include, exclude
         return {MIME: self.spec, "text/plain": self.text}
+
+    def to_svg(self, path: str | os.PathLike[str]) -> Path:
+        """Write the chart as an SVG file.
+
+        Raises:
+            MissingPackageError: vl-convert-python is not installed.
+
+        Example:
+            >>> bench.chart().to_svg("figure.svg")  # doctest: +SKIP
+        """
+        return write_svg(chart_svg(self.spec), path)
+
+    def to_png(self, path: str | os.PathLike[str], scale: Number = 2) -> Path:
+        """Write the chart as a PNG file, ``scale`` pixels a px.
+
+        Raises:
+            MissingPackageError: vl-convert-python is not installed.
+
+        Example:
+            >>> bench.chart().to_png("figure.png", scale=3)  # doctest: +SKIP
+        """
+        return write_png(chart_svg(self.spec), path, scale)
 
 
 class _Way(NamedTuple):

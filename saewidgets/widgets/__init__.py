@@ -2,7 +2,8 @@
 
 from saewidgets.widgets.feature_dashboard import FeatureDashboard
 from saewidgets.widgets.feature_ranking import FeatureRanking
+from saewidgets.widgets.side_by_side import column, row
 from saewidgets.widgets.steering_panel import SteeringPanel
 from saewidgets.widgets.token_activations import TokenActivations
 
-__all__ = ["FeatureDashboard", "FeatureRanking", "SteeringPanel", "TokenActivations"]
+__all__ = ["FeatureDashboard", "FeatureRanking", "SteeringPanel", "TokenActivations", "column", "row"]

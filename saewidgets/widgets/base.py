@@ -16,15 +16,15 @@ import anywidget
 import traitlets
 
 from saewidgets.errors import SaewidgetsError
-from saewidgets.widgets.page import page
+from saewidgets.export.page import STATIC, Places, SavedBox, SavedView, page
+from saewidgets.export.views import held, read_by_script
+from saewidgets.widgets.pictures import Pictured
 from saewidgets.widgets.worker import Job, Worker
 
-STATIC = Path(__file__).parent.parent / "static"
-UNSAVED = ("_esm", "_css", "layout", "tabbable", "tooltip")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-class LiveView(anywidget.AnyWidget):
+class LiveView(Pictured, anywidget.AnyWidget):
     """Base of the live views.
 
     A subclass names its script with ``class View(LiveView, stem="view")``, posts work with ``_post``, handles what the
@@ -58,6 +58,7 @@ class LiveView(anywidget.AnyWidget):
         super().__init__(_twin=f"saew-twin-{uuid.uuid4().hex[:12]}", **layout, **traits)
         self.on_msg(self._receive)
         self._supersede()
+        hold(self, self._twin)
 
     def _refuse(self, unknown: dict[str, Any]) -> None:
         """An unknown keyword is an error; a misspelt one would be dropped without a word otherwise."""
@@ -159,27 +160,11 @@ class LiveView(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The live view with its static twin, for hosts that show one bundle."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        return {**data, "text/html": self._marked_html(), "text/plain": self.static_text()}, metadata
+        data, metadata = _bundle(super()._repr_mimebundle_(**kwargs))
+        return {**data, **self._twin_bundle()}, metadata
 
     def _ipython_display_(self, **_: Any) -> None:
-        """Two outputs: the static twin, and the live view, which hides it.
-
-        One output would do, but a notebook that is opened without its kernel then shows an error in place of the twin.
-        """
-        from IPython.core.getipython import get_ipython
-        from IPython.display import display
-
-        twin = {"text/html": self._marked_html(), "text/plain": self.static_text()}
-        display(twin, raw=True)
-        if getattr(get_ipython(), "kernel", None) is None:
-            return
-        bundle = super()._repr_mimebundle_()
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        if WIDGET_VIEW in data:
-            live = {WIDGET_VIEW: data[WIDGET_VIEW], "text/plain": f"{type(self).__name__} (needs a running kernel)"}
-            display(live, metadata=metadata, raw=True)
+        display_twin_and_live(self, super()._repr_mimebundle_)
 
     def to_html(self, path: str | Path) -> Path:
         """Write the view as one HTML file that works without a kernel, a network and, as its static twin, scripts.
@@ -190,15 +175,58 @@ class LiveView(anywidget.AnyWidget):
         Returns:
             The path.
         """
+        saved = self._saved()
+        title = f"{type(self).__name__} · {saved.state.get('prompt', '')}"[:80]
+        return write_page(saved, self._marked_html(), title, path)
+
+    def _saved(self) -> SavedView:
+        """The view as it stands, for a page without a kernel."""
         self._wait()
-        state = {name: value for name, value in self.get_state().items() if name not in UNSAVED}
-        title = f"{type(self).__name__} · {state.get('prompt', '')}"[:80]
-        target = Path(path)
-        target.write_text(page(state, str(self._esm), str(self._css), self._marked_html(), title), encoding="utf-8")
-        return target
+        return SavedView(read_by_script(self.get_state()), str(self._esm), str(self._css))
 
     def _marked_html(self) -> str:
         return f'<div class="saew-twin {self._twin}">{self.static_html()}</div>'
+
+    def _twin_bundle(self) -> dict[str, str]:
+        return {"text/html": self._marked_html(), "text/plain": self.static_text()}
+
+
+def hold(view: Any, mark: str) -> None:
+    """Let an export of this kernel's notebook find the view, by its model and by the mark of its twin."""
+    held[f"saew-twin {mark}"] = view
+    if view.model_id is not None:
+        held[view.model_id] = view
+
+
+def display_twin_and_live(view: Any, bundle: Callable[[], Any]) -> None:
+    """Two outputs: the static twin, and the live view, which hides it.
+
+    One output would do, but a notebook that is opened without its kernel then shows an error in place of the twin.
+    """
+    from IPython.core.getipython import get_ipython
+    from IPython.display import display
+
+    display(view._twin_bundle(), raw=True)
+    if getattr(get_ipython(), "kernel", None) is None:
+        return
+    data, metadata = _bundle(bundle())
+    if WIDGET_VIEW in data:
+        live = {WIDGET_VIEW: data[WIDGET_VIEW], "text/plain": f"{type(view).__name__} (needs a running kernel)"}
+        display(live, metadata=metadata, raw=True)
+
+
+def write_page(saved: SavedView | SavedBox, twin: str, title: str, path: str | Path) -> Path:
+    """Write a view, or several, as one HTML file."""
+    places = Places()
+    body = f"<main>{places.place(saved)}\n{twin}</main>"
+    target = Path(path)
+    target.write_text(page(body, places, title), encoding="utf-8", errors="replace", newline="\n")
+    return target
+
+
+def _bundle(found: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The data and the metadata of what a widget says it looks like."""
+    return found if isinstance(found, tuple) else (found or {}, {})
 
 
 def describe(fault: BaseException) -> str:

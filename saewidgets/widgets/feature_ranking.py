@@ -9,9 +9,10 @@ import traitlets
 
 from saewidgets.errors import SaewidgetsError, TargetError, TokenError
 from saewidgets.results import FeatureId, Ranking
-from saewidgets.views import ranking_html, ranking_text
+from saewidgets.views import ranking_html, ranking_svg, ranking_text
 from saewidgets.widgets.base import describe
 from saewidgets.widgets.lab_view import ANY_LENGTH, LabView, anchor_of, escaped, sae_named
+from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.ranking_wire import pack_ranking
 from saewidgets.widgets.traits import Feature, Position, Prompt, SAEName, Shown, Target
 from saewidgets.widgets.worker import Job, Stopped, worker_of
@@ -307,6 +308,10 @@ class FeatureRanking(LabView, stem="feature_ranking"):
             return self.error or "Nothing has been run yet."
         problem = f"{self.error}{FORMER}\n" if self.error else ""
         return problem + ranking_text(self.result, self.k, self.order)
+
+    def static_svg(self) -> str:
+        """The three columns with their bars and lines, as an SVG drawing."""
+        return ranking_svg(drawn(self.result, self.error), self.k, self.order)
 
 
 def _value_of(model: Any, token_id: int, text: str) -> int | str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import traitlets
 
 from saewidgets.errors import MismatchError, SaewidgetsError, TokenError
+from saewidgets.export.page import SavedView
 from saewidgets.results import Activations, FeatureId
-from saewidgets.views import first_feature, token_strip_html, token_strip_text
+from saewidgets.views import first_feature, token_strip_html, token_strip_svg, token_strip_text
 from saewidgets.widgets.base import describe
 from saewidgets.widgets.lab_view import ANY_LENGTH, FORMER, LabView, anchor_of, escaped, sae_named
+from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.traits import Feature, Features, Position, Prompt, SAEName, Shown, one_or_several
-from saewidgets.widgets.wire import labels_of, pack
+from saewidgets.widgets.wire import halved, labels_of, pack
 from saewidgets.widgets.worker import Job, worker_of
 
 MOST_FEATURES = 6
@@ -215,6 +218,19 @@ class TokenActivations(LabView, stem="token_activations"):
             return self.error or "Nothing has been run yet."
         problem = f"{self.error}{FORMER}\n" if self.error else ""
         return problem + token_strip_text(self.result, self._focus())
+
+    def static_svg(self) -> str:
+        """The tokens coloured by the feature in focus, as an SVG drawing."""
+        return token_strip_svg(drawn(self.result, self.error), self._focus(), label=self._label())
+
+    def _saved(self) -> SavedView:
+        saved = super()._saved()
+        return replace(saved, state={**saved.state, "_data": halved(self._data)}) if self._data else saved
+
+    def _label(self) -> str:
+        focus = self._focus()
+        held = self.lab.saes.get(self.result.sae)
+        return "" if focus is None else labels_of(getattr(held, "labels", None))(focus) or ""
 
     def _focus(self) -> int | None:
         """Index of the feature in focus, if it belongs to the result on the screen."""

@@ -102,6 +102,28 @@ def _per_feature(table: np.ndarray | None, features: np.ndarray, unknown: float)
     return np.where(np.isfinite(column), column, np.float32(unknown))
 
 
+def halved(data: bytes) -> bytes:
+    """The same buffer with float16 numbers, about half as large; relative error below 5e-4. For files.
+
+    Args:
+        data: What :func:`pack` has made; a buffer that has such numbers already stays.
+    """
+    magic, version, size, n = struct.unpack_from("<4I", data)
+    header = json.loads(data[16 : 16 + size])
+    if header["half"]:
+        return data
+    at = 16 + size + 4 * (len(header["tokens"]) + 1)
+    counts = (n, header["features"], header["features"])
+    values, reference, density = np.split(np.frombuffer(data, "<f4", sum(counts), at), np.cumsum(counts)[:2])
+    scale = _scale(values, reference)
+    half = np.concatenate([values / scale, reference / scale, density]).astype("<f2")
+    half[:n][half[:n] == 0] = np.finfo(np.float16).smallest_subnormal
+    text = json.dumps(header | {"half": True, "scale": scale}, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    head = struct.pack("<4I", magic, version, len(text), n) + text
+    return b"".join([head, data[16 + size : at], half.tobytes(), data[at + 4 * sum(counts) :]])
+
+
 def labels_of(source: object) -> Callable[[int], str | None]:
     """Read labels from a mapping or sequence by feature; anything else has none."""
 

@@ -103,7 +103,7 @@ def texts(bench: Bench) -> list[Row]:
     edited = [name for name in candidates if name.startswith(("add", "set"))]
     return [
         *(Row(f"{name} / unsteered", ratio(times, name, "unsteered"), targets.get(name, "<= 1.05")) for name in edited),
-        Row("unsteered again / unsteered: what two equal texts differ by", ratio(times, "unsteered again", "unsteered")),
+        Row("unsteered again / unsteered, two equal texts", ratio(times, "unsteered again", "unsteered")),
         Row("unsteered / transformers' own generate", ratio(times, "unsteered", "transformers"), "<= 1.15"),
         Row("add with the KL and the base log-probabilities / without", ratio(times, "measured", "add")),
     ]

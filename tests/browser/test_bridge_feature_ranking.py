@@ -360,7 +360,7 @@ class TestKernel:
         assert len(rows(page, "ablation")) == 4
         page.close()
         assert faults == []
-        assert set(requests) == {"file:", "blob:"}
+        assert set(requests) == {"file:"}
 
 
 class TestNastyText:

@@ -160,4 +160,4 @@ def test_a_page_of_its_own_shows_the_result(browser, view, tmp_path):
     assert number(page).input_value() == "1"
     page.close()
     assert faults == []
-    assert set(requests) == {"file:", "blob:"}
+    assert set(requests) == {"file:"}

@@ -283,7 +283,7 @@ class TestKernel:
         assert "0.0310" in page.locator(".saew-side-effect").inner_text()
         page.close()
         assert faults == []
-        assert set(requests) == {"file:", "blob:"}
+        assert set(requests) == {"file:"}
 
     def test_two_views_of_one_panel_agree(self, page, view):
         page.evaluate("window.bridge.mount().then(second => { window.second = second; })")

@@ -32,7 +32,7 @@ def test_it_lives_without_a_kernel_and_without_a_network(browser, written):
     assert page.locator(".saew-twin").is_hidden()
     page.close()
     assert faults == []
-    assert set(requests) == {"file:", "blob:"}
+    assert set(requests) == {"file:"}
 
 
 def test_without_scripts_the_twin_is_read(browser, written):

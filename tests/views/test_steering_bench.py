@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
@@ -56,6 +57,15 @@ def test_charts_are_valid_json_of_vega_lite_5(kind):
     spec = bench_of().chart(kind).spec
     assert json.loads(json.dumps(spec, allow_nan=False)) == spec
     assert "url" not in json.dumps(spec)
+
+
+@pytest.mark.parametrize("kind", ["tradeoff", "pairs"])
+def test_charts_become_pictures(tmp_path, kind):
+    pytest.importorskip("vl_convert")
+    drawing = ElementTree.fromstring(bench_of().chart(kind).to_svg(tmp_path / "a.svg").read_text("utf-8"))
+    texts = [node.text for node in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert any("KL" in (text or "") for text in texts) if kind == "tradeoff" else len(texts) > 5
+    assert bench_of().chart(kind).to_png(tmp_path / "a.png", scale=1).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 def test_every_way_of_the_first_chart_has_its_colour_and_its_shape():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saewidgets.widgets.wire import EXACT, labels_of, pack
+from saewidgets.widgets.wire import EXACT, halved, labels_of, pack
 from tests.widgets.fake_lab import activations_of, random_activations
 
 
@@ -57,6 +57,23 @@ def test_large_results_arrive_to_half_precision():
     assert indices.tolist() == result.indices.tolist()
     np.testing.assert_allclose(values, result.values, rtol=5e-4)
     np.testing.assert_allclose(reference, result.reference_max[np.unique(result.indices)], rtol=5e-4)
+
+
+@pytest.mark.parametrize("reference", [None, 8.0])
+def test_a_file_gets_half_precision_and_nothing_else_changes(reference):
+    rows = [{3: 1.2345678, 70: 1e-9}, {}, {3: 4000.0, 511: 2.5}]
+    known = None if reference is None else np.full(512, reference, np.float32)
+    result = activations_of(rows, [b"a", b" b", "é".encode()], reference_max=known)
+    density = np.linspace(0, 1, 512, dtype=np.float32)
+    whole = pack(result, prompt="a b é", density=density, label=lambda f: f"<{f}>")
+    half = halved(whole)
+    assert {**unpack(half)[0], "half": False, "scale": 1.0} == unpack(whole)[0]
+    for one, other in zip(unpack(half)[1:], unpack(whole)[1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=5e-4, atol=1e-4)
+    assert (unpack(half)[3] > 0).all()
+    assert halved(half) == half
+    large = pack(random_activations())
+    assert halved(large) == large
 
 
 def test_no_firing_feature_is_lost_to_rounding():

@@ -57,7 +57,7 @@ export function makeFeatureList({ onAlone, onToggle }) {
     note.textContent = text;
   }
   return {
-    box: h("section.right", { label: "Features" }, search, table.grid, note),
+    box: h(".right@group", { label: "Features" }, search, table.grid, note),
     choose: table.choose,
     /** @param {string} text */
     say(text) {

@@ -32,7 +32,7 @@ export function makeMeter() {
   const scale = h(".scale", { "aria-hidden": "true" });
   const ticks = [".01", ".1", "1"].map((tick) => h("span", tick));
   const box = h(
-    "section.side-effect",
+    ".side-effect@group",
     { label: "Side effect" },
     h("b", "Side effect on neutral text"),
     late,

@@ -16,7 +16,7 @@ export function makeSmallMultiple(onPick) {
   const title = h("b");
   const box = h(".cards@group", { label: "Sweep of strengths" });
   const section = h(
-    "section.sweep",
+    ".sweep@group",
     { label: "Sweep", hidden: true },
     title,
     h("span.note", " click a card to use its strength"),

@@ -30,7 +30,7 @@ const title = (head, token, more = "") =>
 /** @param {{ onAlone(feature: number): void, onToggle(feature: number): void }} choices */
 export function makeTokenPanel(choices) {
   const table = makeTable({ label: "Features of the chosen token", columns: [ACTIVATION], ...choices });
-  const box = h("section.panel", { label: "Chosen token", hidden: true });
+  const box = h(".panel@group", { label: "Chosen token", hidden: true });
   return {
     box,
     choose: table.choose,
