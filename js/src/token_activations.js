@@ -52,7 +52,7 @@ function render({ model, el, signal }) {
 
   // ---- what is on the page
   const root = h("");
-  root.className = "saew";
+  root.className = "saew saew-acts";
   const prompt = makePromptBox(onRun);
   const select = h("select.sae.box", { label: "SAE", change: () => ask({ sae: select.value }) });
   const state = makeStatus(root, () => link.send({ op: "stop" }));
