@@ -95,7 +95,8 @@ def same(a: Accumulator, b: Accumulator) -> None:
         assert np.array_equal(getattr(a.top, name), getattr(b.top, name)), name
     for name in ("total", "squares"):
         one, two = getattr(a, name), getattr(b, name)
-        one.carry(), two.carry()
+        one.carry()
+        two.carry()
         assert np.array_equal(one.limbs, two.limbs), name
     for part in ("sample", "sketch"):
         one, two = getattr(a, part), getattr(b, part)

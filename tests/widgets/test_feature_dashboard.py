@@ -396,6 +396,6 @@ class TestTwin:
     def test_a_page_of_its_own(self, view, name, tmp_path):
         page = view.to_html(tmp_path / "dashboard.html").read_text(encoding="utf-8")
         assert view.static_html() in page
-        saved = json.loads(page.split('id="saew-state">')[1].split("</script>")[0])
+        (saved,) = json.loads(page.split('id="saew-state">')[1].split("</script>")[0])["views"]
         assert saved["state"]["feature"] == name
         assert "_data" in saved["binary"]
