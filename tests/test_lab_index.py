@@ -60,6 +60,14 @@ def test_sae_takes_density_and_maxima_where_it_had_none(lab, index):
     assert lab.next_token("the cat", sw.steering.set("sae/7", 2)).kl > 0  # in multiples of a maximum, known now
 
 
+def test_maxima_that_were_measured_before_stay(lab):
+    lab.measure_maxima(["the cat sat on the mat"], "sae")
+    before = lab.saes["sae"].reference_max.copy()
+    index = lab.build_index(corpus(), context=32, on_progress=False)
+    assert np.array_equal(lab.saes["sae"].reference_max, before)
+    assert np.allclose(lab.saes["sae"].density, index.density)
+
+
 def test_sae_keeps_its_own():
     lab = sw.demo()
     sae = lab.saes[lab.default_sae]
@@ -119,6 +127,13 @@ class TestSearch:
         lab.annotate("sae/7", label="Golden things")
         assert index.search(label="golden")["feature"].tolist() == [7]
         assert lab.feature(7).label == "Golden things"
+
+    def test_by_a_text_given_as_token_ids(self, index):
+        assert index.search(text=[5, 6, 7]).equals(index.search(text=[[5, 6, 7]]))
+
+    def test_a_label_is_text(self, index):
+        with pytest.raises(IndexBuildError, match="label"):
+            index.search(label=5)
 
     def test_by_density(self, index):
         low, high = np.quantile(index.density, [0.2, 0.6])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import saewidgets as sw
+from saewidgets.analysis.predicates import as_predicate
 from saewidgets.errors import (
     FeatureIndexError,
     PromptError,
@@ -98,6 +99,20 @@ class TestTexts:
         assert late.what == "even ids, or up to 1 tokens after it"
 
 
+def test_ratings_by_a_rule_are_the_rule_where_windows_repeat(lab):
+    texts = ["the cat sat on the mat and the dog ran to the park", "a cat and a dog"] * 4 + ["hello world, the end"]
+    lab.build_index(texts, context=32, on_progress=False)
+    feature = int(lab.indexes["sae"].count.argmax())
+    rule = as_predicate("the|a")
+    for interval in lab.feature(feature).intervals:
+        for example in interval.examples:
+            right = rule.marks(example.tokens)[example.position]
+            lab.rate(lab.example_target(feature, example), 3 if right else 0)
+    ruled, rated = lab.specificity(feature, rule), lab.specificity_of_ratings(feature)
+    assert rated.overall_precision == pytest.approx(ruled.overall_precision, abs=1e-9)
+    assert [each.n for each in rated.intervals] == [each.n for each in ruled.intervals]
+
+
 class TestIndex:
     def test_samples_count_for_the_firings_of_their_interval(self, lab, texts, index):
         stats = lab.feature(7)
@@ -161,7 +176,7 @@ def test_no_predicate(lab, index, predicate, message):
 
 
 def test_one_text_is_no_list(lab):
-    with pytest.raises(PromptError, match=r"no list of texts(.|\n)*pass \[text\]"):
+    with pytest.raises(PromptError, match=r"This is not a corpus(.|\n)*pass \[text\]"):
         lab.specificity(7, EVEN, "the cat")
 
 

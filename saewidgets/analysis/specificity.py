@@ -11,7 +11,7 @@ from saewidgets.analysis.predicates import Predicate
 from saewidgets.errors import PromptError, SaewidgetsError, SpecificityError, TokenError
 from saewidgets.models import LanguageModel
 from saewidgets.models.batches import batches_of, padded
-from saewidgets.models.tokenize import as_id_array
+from saewidgets.models.tokenize import as_id_array, check_texts
 from saewidgets.results import FeatureStats, Tokens
 from saewidgets.results.specificity import THRESHOLDS, IntervalScore, Specificity, wilson
 from saewidgets.saes import SAE
@@ -106,11 +106,7 @@ def _windows(
     model: LanguageModel, prepend_bos: bool | None, texts: Any, predicate: Predicate, context: int
 ) -> Iterator[tuple[Tokens, np.ndarray]]:
     """What the model reads together, and the marked tokens of it."""
-    if isinstance(texts, str | bytes | Mapping) or not hasattr(texts, "__iter__"):
-        raise PromptError(
-            "This is no list of texts.", got=type(texts).__name__, expected="texts, or lists of token ids",
-            do="pass [text] for one text" if isinstance(texts, str) else None,
-        )  # fmt: skip
+    check_texts(texts)
     prepend = model.prepend_bos if prepend_bos is None else prepend_bos
     bos = model.vocabulary.bos_id
     for number, row in enumerate(texts):

@@ -20,7 +20,7 @@ from saewidgets.index.finish import tables
 from saewidgets.index.reading import Placed
 from saewidgets.index.settings import Progress, ProgressLine, Settings
 from saewidgets.index.shard import Kept, Shard
-from saewidgets.index.spool import Checkpoint, Spool, saved
+from saewidgets.index.spool import NAMES, Checkpoint, Spool, saved
 from saewidgets.index.versions import versions
 from saewidgets.models import LanguageModel
 from saewidgets.results.steering_vector import Number
@@ -222,6 +222,12 @@ def sae_entry(name: str, sae: SAE) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether a folder holds a build that was begun; a folder ``build`` with other files is somebody else's."""
+    build = folder / BUILD
+    return build.is_dir() and not build.is_symlink() and {path.name for path in build.iterdir()} <= NAMES
+
+
 def begin_anew(folder: Path, targets: list[Path], keep: bool = False) -> None:
     """Take away an index, or a build that was begun; nothing else.
 
@@ -235,7 +241,9 @@ def begin_anew(folder: Path, targets: list[Path], keep: bool = False) -> None:
     """
     for target in {folder, *targets}:
         names = {path.name for path in target.iterdir()} if target.is_dir() else set()
-        ours = {BUILD, *(f"{name}{end}" for name in store.ALL for end in ("", ".new"))}
+        ours = {f"{name}{end}" for name in store.ALL for end in ("", ".new")} | (
+            {BUILD} if has_begun(target) else set()
+        )
         others = names - ours - {path.name for path in targets if path.parent == target}
         if others:
             raise LoadError(
@@ -250,5 +258,5 @@ def begin_anew(folder: Path, targets: list[Path], keep: bool = False) -> None:
     for target in {folder, *targets}:
         for name in store.ALL:
             (target / name).unlink(missing_ok=True)
-        if (target / BUILD).is_dir() and not (target / BUILD).is_symlink():
+        if has_begun(target):
             shutil.rmtree(target / BUILD)

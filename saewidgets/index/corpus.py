@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from saewidgets.errors import MismatchError, PromptError, SaewidgetsError, TokenError
 from saewidgets.models import LanguageModel
-from saewidgets.models.tokenize import as_id_array
+from saewidgets.models.tokenize import as_id_array, check_texts
 
 _COLUMNS = ("text", "input_ids", "tokens")
 _START = bytes(16)
@@ -78,12 +78,7 @@ class Corpus:
     def __init__(
         self, model: LanguageModel, texts: Any, context: int, prepend_bos: bool | None, place: Place | None = None
     ) -> None:
-        if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
-            raise PromptError(
-                "This is not a corpus.", got=type(texts).__name__,
-                expected="an iterable of texts, of lists of token ids, or of rows with 'text' or 'input_ids'",
-                do="pass [text] for one text" if isinstance(texts, str) else None,
-            )  # fmt: skip
+        check_texts(texts)
         self._model, self._context = model, context
         self._texts: Any = texts
         self._bos = model.vocabulary.bos_id

@@ -16,6 +16,7 @@ from saewidgets.index.concepts import StoredConcepts
 from saewidgets.index.feature_row import FeatureRow
 from saewidgets.index.geometry import Geometry, logit_effects
 from saewidgets.index.hashing import priority, salt
+from saewidgets.models.tokenize import split_prompts
 from saewidgets.results import Activations, FeatureId, Tokens
 from saewidgets.results.feature_stats import (
     CoFiring,
@@ -171,7 +172,7 @@ class FeatureIndex:
         return self._bound.geometry if self._bound else None
 
     def search(
-        self, *, label: str | None = None, text: Any = None, density: Any = None, token: Any = None,
+        self, *, label: Any = None, text: Any = None, density: Any = None, token: Any = None,
         specific_to: Any = None,
     ) -> pd.DataFrame:  # fmt: skip
         """Features with all the properties asked for, best first; the columns of :meth:`to_frame` and those below.
@@ -206,7 +207,7 @@ class FeatureIndex:
             found["at_token"] = search.share_at_token(top, positions, self._stored.tables["tokens.arrow"]["id"], wanted)
             order.append("at_token")
         if text is not None:
-            prompts = self._needed().read(list(text) if isinstance(text, list | tuple) else [text])
+            prompts = self._needed().read(split_prompts(text)[0])
             found["on_text"] = search.largest_on(prompts, self.d_sae) / np.where(self.max > 0, self.max, 1)
             order.append("on_text")
         if specific_to is not None:
@@ -290,7 +291,7 @@ class FeatureIndex:
             LoadError: The index is not held by a lab, which has the weights.
         """
         geometry = self._needed().geometry
-        if self._kept is None and geometry.work <= at_most:
+        if self._kept is None and self.d_sae > 1 and geometry.work <= at_most:  # one alone has no neighbours
             how = geometry.how if geometry.has_logits else None
             store.add_weights(self.path, self.manifest, geometry.table(), how)
             self._stored = store.read(self.path)

@@ -179,7 +179,9 @@ class Geometry:
         folded = "" if weight is not None else "; the norm's weight is folded into the unembedding"
         row = f"decoder row{' with ' if centred else ' ' if done else ''}{', '.join(done)}, times the unembedding"
         how = f"{row}; the final norm's scale (1 / length of the residual) is left out{folded}"
-        return None if weight is None else weight.detach(), centred, how
+        # Gemma's norms, where their weights are as on the hub, multiply by 1 + weight.
+        offset = bool(getattr(self._model.model.cfg, "rmsnorm_uses_offset", False))
+        return None if weight is None else weight.detach() + float(offset), centred, how
 
     def _to_residual(self, rows: Float[Tensor, "n d_in"]) -> Float[Tensor, "n d_model"] | None:
         """Directions as they enter the residual stream; None where the hook point has no linear way there."""

@@ -11,8 +11,14 @@ from saewidgets.errors import IndexBuildError
 from saewidgets.results import Activations
 
 
-def labelled(labels: Any, d_sae: int, label: str) -> np.ndarray:
-    """Features whose label holds a text, in upper or lower case, bool [d_sae]."""
+def labelled(labels: Any, d_sae: int, label: Any) -> np.ndarray:
+    """Features whose label holds a text, in upper or lower case, bool [d_sae].
+
+    Raises:
+        IndexBuildError: Not a text.
+    """
+    if not isinstance(label, str):
+        raise IndexBuildError("This is no label to look for.", got=repr(label)[:80], expected="a text")
     wanted = label.casefold()
     found = np.zeros(d_sae, bool)
     found[[n for n, each in labels.items() if 0 <= n < d_sae and wanted in each.casefold()]] = True

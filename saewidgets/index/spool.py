@@ -21,6 +21,8 @@ from saewidgets.errors import LoadError
 
 WINDOW = np.dtype([("start", "<i8"), ("text", "<i8"), ("offset", "<i8")])
 _STATE = "state.npz"
+NAMES = frozenset({"tokens.bin", "windows.bin", _STATE, f"{_STATE}.new"})
+"""All that a build's folder holds."""
 
 
 class Checkpoint(NamedTuple):

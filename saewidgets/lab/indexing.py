@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import quote
 from saewidgets.analysis.activations import activations
 from saewidgets.errors import LoadError, MismatchError, UnknownNameError
 from saewidgets.index import store
-from saewidgets.index.build import BUILD, Builder, begin_anew, probe
+from saewidgets.index.build import BUILD, Builder, begin_anew, has_begun, probe
 from saewidgets.index.corpus import Corpus
 from saewidgets.index.engines import check_engine
 from saewidgets.index.feature_index import FeatureIndex, Source
@@ -118,8 +119,11 @@ class Indexing(Holdings):
         if any(self.model_of(each) is not model for each in names):
             raise MismatchError("The SAEs read different models.", got=", ".join(names), expected="SAEs of one model")
         at_once = BATCH_TOKENS_CPU if model.device.type == "cpu" else BATCH_TOKENS
-        windows = max(1, at_once // min(max(context, 1), model.n_ctx)) if batch_size is None else batch_size
-        settings = Settings(context, windows, examples, per_interval, seed, mask_special, mask_sinks)
+        settings = Settings(
+            context, 1 if batch_size is None else batch_size, examples, per_interval, seed, mask_special, mask_sinks
+        )
+        if batch_size is None:
+            settings = replace(settings, batch_size=max(1, at_once // min(settings.context, model.n_ctx)))
         check_engine(engine, workers)
         reading = {"checkpoint_seconds": checkpoint_seconds, "engine": engine, "workers": workers}
         folder = _folder(path)
@@ -145,11 +149,14 @@ class Indexing(Holdings):
         self, names: list[str], texts: Any, folder: Path, targets: dict[str, Path], settings: Settings,
         on_progress: Any, resume: bool, reading: dict[str, Any],
     ) -> bool:  # fmt: skip
-        begun = (folder / BUILD).is_dir()
-        if resume and not begun and all((target / store.MANIFEST).exists() for target in targets.values()):
+        begun = has_begun(folder)
+        if resume and all((target / store.MANIFEST).exists() for target in targets.values()):
+            if begun:  # whole, but the process died while it cleared up
+                shutil.rmtree(folder / BUILD)
             self._check_whole(targets, texts, settings)
             return True
         if not resume or not begun:
+            Corpus(self.model_of(names[0]), texts, settings.context, None)  # an error before anything is taken away
             begin_anew(folder, list(targets.values()), keep=resume)
         pairs = {each: (self._saes[each], targets[each]) for each in names}
         model = self.model_of(names[0])
@@ -185,8 +192,10 @@ class Indexing(Holdings):
         labels = vars(held).get("labels")
         index.labels = labels if isinstance(labels, Mapping) else dict(enumerate(labels or ()))
         self._indexes[name] = index
-        if held.reference_max is None or held.density is None:
-            held.reference_max, held.density = index.max.copy(), index.density.astype("float32")
+        if held.density is None:
+            held.density = index.density.astype("float32")
+        if held.reference_max is None:
+            held.reference_max = index.max.copy()
             held.n_reference_tokens, held.reference_sample = index.n_tokens, index.sample
         return index
 

@@ -89,17 +89,20 @@ class Specifying(Annotating, Indexing):
         if least is None or not 1 <= least <= 3:
             raise SpecificityError("This is no score that suffices.", got=repr(at_least)[:80], expected="1, 2 or 3")
         stats = self._stats(feature)
-        sampled = dict(self._held(stats, [e for each in stats.intervals for e in each.examples]))
-        held = dict(self._held(stats, list(stats.top))) | sampled
         given = {key: scores for key, scores in self._ratings(stats, rater) if scores}
-        if not given.keys() & held.keys():
+        drawn = list(self._held(stats, [e for each in stats.intervals for e in each.examples]))
+        keys = {key for key, _ in drawn}
+        # Windows of the same tokens share a rating; each that was drawn counts, or the sample were none of firings.
+        held = drawn + [one for one in self._held(stats, list(stats.top)) if one[0] not in keys]
+        rated = [(key, value) for key, value in held if key in given]
+        if not rated:
             raise _unrated(
                 stats, rater, len(given), sorted({r for _, each in self._ratings(stats, None) for r in each})
             )
-        values = [held[key] for key in held if key in given]
-        counts = [np.bincount(list(given[key].values()), minlength=4) for key in held if key in given]
+        values = [value for _, value in rated]
+        counts = [np.bincount(list(given[key].values()), minlength=4) for key, _ in rated]
         raters = sorted({name for each in given.values() for name in each})
-        lost, chosen = len(given.keys() - held.keys()), len((given.keys() & held.keys()) - sampled.keys())
+        lost, chosen = len(given.keys() - {key for key, _ in held}), sum(key not in keys for key, _ in rated)
         notes = (
             *([f"The ratings of {len(raters)} raters are pooled."] if len(raters) > 1 else []),
             *([f"{lost} rated examples are not in this index and are left out."] if lost else []),
@@ -166,9 +169,9 @@ def _of_index(stats: FeatureStats, what: str, marks: Any) -> Specificity:
 
 
 def _unrated(stats: FeatureStats, rater: Any, elsewhere: int, raters: list[str]) -> SpecificityError:
-    who = "Nobody" if rater is None else f"Rater {repr(rater)[:80]}"
+    who = "Nobody has rated" if rater is None else f"Rater {repr(rater)[:80]} has rated none of the"
     got = f"{elsewhere} rated examples that this index does not hold" if elsewhere else "no rated example"
     return SpecificityError(
-        f"{who} has rated examples of {stats.feature}.", got=got, expected=", ".join(raters) or None,
+        f"{who} examples of {stats.feature}.", got=got, expected=", ".join(raters) or None,
         do="lab.rate(lab.example_target(feature, example), score), with examples of lab.feature(feature)",
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,3 +104,21 @@ def split_prompts(prompt: Any) -> tuple[list[Any], bool]:
     ):
         return list(prompt), True
     return [prompt], False
+
+
+def check_texts(texts: Any) -> None:
+    """Pass if it may be a corpus: an iterable of texts, of token ids or of rows, not yet read.
+
+    Raises:
+        PromptError: One text, a table, or no iterable.
+
+    Example:
+        >>> check_texts(["one text", "another"])
+    """
+    table = hasattr(texts, "columns") and hasattr(texts, "iloc")
+    if isinstance(texts, str | bytes | Mapping) or table or not isinstance(texts, Iterable):
+        raise PromptError(
+            "This is not a corpus.", got=type(texts).__name__,
+            expected="an iterable of texts, of lists of token ids, or of rows with 'text' or 'input_ids'",
+            do="pass a column of it" if table else "pass [text] for one text" if isinstance(texts, str) else None,
+        )  # fmt: skip

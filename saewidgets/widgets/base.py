@@ -57,6 +57,7 @@ class LiveView(Pictured, anywidget.AnyWidget):
         layout = {"layout": unknown["layout"]} if "layout" in unknown else {}
         super().__init__(_twin=f"saew-twin-{uuid.uuid4().hex[:12]}", **layout, **traits)
         self.on_msg(self._receive)
+        self._hear_while_a_cell_runs()
         self._supersede()
         hold(self, self._twin)
 
@@ -110,6 +111,14 @@ class LiveView(Pictured, anywidget.AnyWidget):
         if hasattr(self, "_jobs"):
             self.stop()
         super().close()
+
+    def _hear_while_a_cell_runs(self) -> None:
+        """Let messages go to the thread that the browser names.
+
+        ipykernel 7.4 sends them to the one that sent last on the view's comm: a cell's, where Stop waits for its end.
+        """
+        if hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = None
 
     def _supersede(self) -> None:
         """When a cell runs again, work of the views that its last run made stops."""

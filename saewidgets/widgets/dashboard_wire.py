@@ -34,6 +34,9 @@ TARGET = 15_000
 SHORTER = ((20, 10), (20, 8), (20, 6), (20, 5), (16, 4), (12, 3), (10, 2), (5, 1), (2, 1), (1, 1), (0, 0))
 """How many examples of the top list and of each interval are sent at most."""
 
+RELATED_LENGTHS, EXAMPLES_ROOM = (200, 80, 40, 16, 0), 7_000
+"""Characters of the labels of other features at most: fewer where else no room were left for examples."""
+
 LABEL_LENGTH, NOTE_LENGTH, WORDS_LENGTH = 1_000, 100_000, 200
 MOST_NEIGHBOURS = 20
 
@@ -77,8 +80,12 @@ def pack_feature(
     """
     said = Said(stats.label) if said is None else said
     written = _written(said)
-    head = _numbers(stats) | {"d_sae": d_sae} | _others(stats, label)
-    room = TARGET - 32 - len(_json(head | _written(Said())))
+    head, room = {}, 0
+    for length in RELATED_LENGTHS:
+        head = _numbers(stats) | {"d_sae": d_sae} | _others(stats, label, length)
+        room = TARGET - 32 - len(_json(head | _written(Said())))
+        if room >= EXAMPLES_ROOM:
+            break
     lists, table = _lists(stats, room, pieces or Pieces())
     return _joined(FEATURE, _json(head | written | table.head | {"lists": lists}), len(table), table.packed)
 
@@ -168,11 +175,13 @@ def _numbers(stats: FeatureStats) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _others(stats: FeatureStats, label: Callable[[FeatureId], str | None]) -> dict[str, Any]:
+def _others(
+    stats: FeatureStats, label: Callable[[FeatureId], str | None], length: int = WORDS_LENGTH
+) -> dict[str, Any]:
     """What its weights say, and the features and concepts that it goes together with."""
 
     def named(feature: FeatureId) -> list[str]:
-        return [clean(str(feature)), clipped(clean(label(feature) or ""), WORDS_LENGTH)]
+        return [clean(str(feature)), clipped(clean(label(feature) or ""), length) if length else ""]
 
     return {
         "logits": None if stats.logits is None else _logits(stats.logits),
@@ -181,8 +190,7 @@ def _others(stats: FeatureStats, label: Callable[[FeatureId], str | None]) -> di
         "encoder_cosine": brief(stats.encoder_cosine),
         "neurons": [[n.neuron, brief(n.value), brief(n.share)] for n in stats.neurons],
         "concepts": [
-            [clipped(clean(c.words), WORDS_LENGTH), *map(brief, (c.precision, c.recall, c.f1))]
-            for c in stats.concepts
+            [clipped(clean(c.words), WORDS_LENGTH), *map(brief, (c.precision, c.recall, c.f1))] for c in stats.concepts
         ],
     }
 

@@ -405,7 +405,7 @@ class TestFirings:
 
     @pytest.mark.parametrize("texts", ["the cat", b"cat", {"text": "cat"}, 7])
     def test_no_list_of_texts(self, lab, texts):
-        with pytest.raises(PromptError, match="no list of texts"):
+        with pytest.raises(PromptError, match="This is not a corpus"):
             self.found(lab, texts)
 
     def test_no_text_names_its_number(self, lab):

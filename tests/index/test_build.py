@@ -340,3 +340,46 @@ class TestErrors:
         manifest = json.loads((built.path / store.MANIFEST).read_text())
         assert manifest["sae"]["content_hash"]
         assert manifest["versions"]["pyarrow"]
+
+
+class TestFoldersOfOthers:
+    def test_a_folder_named_build_with_other_files_stays(self, lab, texts, tmp_path):
+        (tmp_path / "build").mkdir()
+        (tmp_path / "build" / "precious.txt").write_text("mine")
+        for resume in (True, False):
+            with pytest.raises(LoadError, match="other files"):
+                lab.build_index(texts, path=tmp_path, context=32, resume=resume, on_progress=False)
+        assert (tmp_path / "build" / "precious.txt").read_text() == "mine"
+
+    def test_texts_that_are_none_leave_the_index(self, lab, built):
+        before = files(built.path)
+        with pytest.raises(PromptError):
+            lab.build_index("one text", path=built.path, context=32, resume=False, on_progress=False)
+        assert files(built.path) == before
+
+    def test_a_whole_index_beside_what_a_killed_build_left(self, lab, texts, built):
+        before = files(built.path)
+        (built.path / "build").mkdir()
+        (built.path / "build" / "state.npz").write_bytes(b"left")
+        lab.build_index(texts, path=built.path, context=32, on_progress=False)
+        assert files(built.path) == before
+
+
+def test_a_table_is_no_list_of_texts(lab):
+    import pandas as pd
+
+    with pytest.raises(PromptError, match="column"):
+        lab.build_index(pd.DataFrame({"text": ["one", "two"]}), on_progress=False)
+    with pytest.raises(PromptError, match="column"):
+        lab.specificity(7, "one", pd.DataFrame({"text": ["one", "two"]}))
+
+
+def test_an_sae_of_one_feature(bridge, make_tensors):
+    lab = sw.Lab(bridge, name="tiny")
+    tensors = make_tensors()
+    one = {"W_enc": tensors["W_enc"][:, :1], "b_enc": tensors["b_enc"][:1], "W_dec": tensors["W_dec"][:1]}
+    lab.add_sae({**one, "b_dec": tensors["b_dec"]}, name="one", hook=HOOK)
+    index = lab.build_index(corpus(), context=32, on_progress=False)
+    assert index.count.tolist() == [sum(int((each.feature(0)[~each.special_mask] > 0).sum()) for each in
+                                        lab.activations(corpus()))]  # fmt: skip
+    assert lab.feature(0).neighbours == ()

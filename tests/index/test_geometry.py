@@ -49,6 +49,20 @@ def test_logit_effects_are_the_change_of_the_logits(make_model, make_tensors):
     assert "left out" in top.how
 
 
+def test_norms_that_multiply_by_one_more_than_their_weight(make_hf_folder, make_tensors):
+    """As Gemma's; what its norm does to a direction is read off the norm itself."""
+    model = sw.Lab(str(make_hf_folder("gemma2")), name="gemma")
+    model.add_sae(make_tensors(), name="sae", hook=HOOK)
+    held = model.model_of("sae")
+    sae = model.saes["sae"]
+    geometry = Geometry(held, "sae", sae, {})
+    x = torch.randn(1, 1, 32)
+    with torch.no_grad():
+        scaled = held.model.ln_final(x) * (x.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt() / x
+    expected = (sae.W_dec[3].detach() * scaled[0, 0]) @ held.model.W_U
+    assert torch.allclose(geometry.effects(torch.tensor([3]))[0], expected, atol=1e-4)
+
+
 def test_logit_histogram_holds_the_whole_vocabulary(lab, geometry):
     found, effects = geometry.logits(5), geometry.effects(torch.tensor([5]))[0]
     assert found.histogram.counts.sum() == len(effects) == lab.model_of().d_vocab

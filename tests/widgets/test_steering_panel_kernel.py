@@ -104,6 +104,41 @@ def test_stop_while_the_kernel_is_idle(kernel):
     assert int(kernel.run("print(len(steps) - before)")) <= 2
 
 
+WAITING = """
+heard = threading.Event()
+panel.stop = lambda: type(panel).stop(panel) or heard.set()
+hold.clear()
+panel.generate()
+print("begun", flush=True)
+print(heard.wait(30))
+hold.set()
+_ = panel.result
+del panel.stop
+print(panel.status["state"])
+"""
+
+
+def test_stop_is_heard_while_a_cell_runs_that_has_just_asked_for_text(kernel):
+    """On the thread that JupyterLab opens for messages of views; kernels before 7 have none."""
+    client = kernel.client
+    client.control_channel.send(client.session.msg("create_subshell_request"))
+    answer = client.get_control_msg(timeout=SECONDS)
+    if answer["msg_type"] != "create_subshell_reply":
+        pytest.skip("this kernel has no subshells")
+    printed: list[str] = []
+
+    def hear(message: Any) -> None:
+        printed.append(message["content"].get("text", ""))
+        if "begun" in printed[-1]:
+            stop = {"comm_id": kernel.comm, "data": {"method": "custom", "content": {"view": "v", "op": "stop"}}}
+            message = client.session.msg("comm_msg", stop)
+            message["header"]["subshell_id"] = answer["content"]["subshell_id"]
+            client.shell_channel.send(message)
+
+    client.execute_interactive(WAITING, timeout=SECONDS, output_hook=hear)
+    assert "".join(printed).split() == ["begun", "True", "stopped"]
+
+
 def test_a_panel_that_is_displayed_waits_for_its_text(kernel):
     """So that a notebook that is run without a browser keeps the whole text."""
     code = "new = sw.SteeringPanel(lab, 'I walked to the', sw.steering.ablate(7), max_new_tokens=24)\nnew"
