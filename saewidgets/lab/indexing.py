@@ -118,12 +118,10 @@ class Indexing(Holdings):
         model = self.model_of(names[0])
         if any(self.model_of(each) is not model for each in names):
             raise MismatchError("The SAEs read different models.", got=", ".join(names), expected="SAEs of one model")
-        at_once = BATCH_TOKENS_CPU if model.device.type == "cpu" else BATCH_TOKENS
-        settings = Settings(
-            context, 1 if batch_size is None else batch_size, examples, per_interval, seed, mask_special, mask_sinks
+        settings = Settings(context, 1, examples, per_interval, seed, mask_special, mask_sinks)
+        settings = replace(
+            settings, batch_size=_windows_at_once(model, settings.context) if batch_size is None else batch_size
         )
-        if batch_size is None:
-            settings = replace(settings, batch_size=max(1, at_once // min(settings.context, model.n_ctx)))
         check_engine(engine, workers)
         reading = {"checkpoint_seconds": checkpoint_seconds, "engine": engine, "workers": workers}
         folder = _folder(path)
@@ -313,6 +311,12 @@ class Indexing(Holdings):
                 f"There is an index of other texts in {next(iter(targets.values()))}.",
                 do="lab.load_index(path), resume=False to build it anew, or another path",
             )  # fmt: skip
+
+
+def _windows_at_once(model: Any, context: int) -> int:
+    """How many windows run together where nobody says."""
+    tokens = BATCH_TOKENS_CPU if model.device.type == "cpu" else BATCH_TOKENS
+    return max(1, tokens // min(context, model.n_ctx))
 
 
 def _folder(path: str | Path | None) -> Path:

@@ -117,8 +117,9 @@ class LiveView(Pictured, anywidget.AnyWidget):
 
         ipykernel 7.4 sends them to the one that sent last on the view's comm: a cell's, where Stop waits for its end.
         """
-        if hasattr(self.comm, "_reply_subshell_for"):
-            self.comm._reply_subshell_for = None
+        comm: Any = self.comm
+        if hasattr(comm, "_reply_subshell_for"):
+            comm._reply_subshell_for = None
 
     def _supersede(self) -> None:
         """When a cell runs again, work of the views that its last run made stops."""

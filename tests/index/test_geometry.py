@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -53,7 +55,7 @@ def test_norms_that_multiply_by_one_more_than_their_weight(make_hf_folder, make_
     """As Gemma's; what its norm does to a direction is read off the norm itself."""
     model = sw.Lab(str(make_hf_folder("gemma2")), name="gemma")
     model.add_sae(make_tensors(), name="sae", hook=HOOK)
-    held = model.model_of("sae")
+    held: Any = model.model_of("sae")
     sae = model.saes["sae"]
     geometry = Geometry(held, "sae", sae, {})
     x = torch.randn(1, 1, 32)
