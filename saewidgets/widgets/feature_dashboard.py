@@ -43,9 +43,9 @@ class FeatureDashboard(DashboardRequests, stem="feature_dashboard"):
 
     Everything comes from the index of the SAE (``lab.build_index``), so that the next feature is there at once.
     Examples are looked at by interval of activation; the model colours their tokens when they are shown. A text of
-    your own is run as you type it. Labels, notes and ratings are kept by ``lab.annotations``, and change in every view
-    at once. The specificity tab compares what the feature fires on with a predicate, or with ratings given blind. Where
-    the SAE has no index the view says how to build one, and the text of your own still works.
+    your own is run as you type it. Labels, notes and ratings are kept by ``lab.annotations``; what changes there is
+    shown at once. The specificity tab compares what the feature fires on with a predicate, or with ratings given blind.
+    Where the SAE has no index the view says how to build one, and the text of your own still works.
 
     Args:
         lab: Where the model, the SAEs, their indexes and annotations are.
