@@ -104,12 +104,12 @@ class Steered:
             raise
 
     def __exit__(self, *_: object) -> None:
-        lease = None
+        # Two instructions before the try are all at which an interrupt leaves it on; an assignment would be two more.
         try:
             lease = self._last()
             self._drop(lease)
         except BaseException:  # an interrupt
-            self._drop(lease or self._last())
+            self._drop(locals().get("lease") or self._last())
             raise
 
     def _last(self) -> Lease:
