@@ -11,6 +11,7 @@ from saewidgets.errors import MismatchError
 from saewidgets.index import scale as bins
 from saewidgets.index.bottom_k import BottomK
 from saewidgets.index.exact import ExactSums
+from saewidgets.index.firings import Firings
 from saewidgets.index.hashing import priority, salt
 from saewidgets.index.top import TopContexts
 
@@ -58,6 +59,7 @@ class Accumulator:
         sample: A uniform sample of each bin of width R/32; group ``32 * feature + bin``.
         sketch: The tokens of lowest priority that each feature fires on; one priority a token, the same for all
             features, so that features that fire together keep the same tokens.
+        firings: All activations, of a corpus that is small enough.
     """
 
     def __init__(self, d_sae: int, examples: int, per_bin: int, sketch: int, seed: int) -> None:
@@ -72,6 +74,7 @@ class Accumulator:
         self.top = TopContexts(d_sae, examples)
         self.sample = BottomK(d_sae * bins.SAMPLED, per_bin, self.sample_priority)
         self.sketch = BottomK(d_sae, sketch, self.token_priority)
+        self.firings = Firings()
 
     def sample_priority(self, groups: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Priority of a feature's activation at a position."""
@@ -86,7 +89,7 @@ class Accumulator:
     def nbytes(self) -> int:
         """Bytes of the state."""
         plain = (self.count, self.largest, self.scale, self.histogram, self.upper, self.total, self.squares)
-        return sum(each.nbytes for each in (*plain, self.top, self.sample, self.sketch))
+        return sum(each.nbytes for each in (*plain, self.top, self.sample, self.sketch, self.firings))
 
     def mass(self, rows: np.ndarray) -> np.ndarray:
         """Sums of the activations of some features in bins of width R/64, float64 [rows, 64], each rounded once."""
@@ -105,6 +108,7 @@ class Accumulator:
             return
         order = np.argsort(items.features.astype(np.uint64) << np.uint64(32) | items.positions)
         items = Items(*(each[order] for each in items))
+        self.firings.add(items.features, items.values)
         self._rescale(items.features, items.values)
         linear = bins.linear_bin(items.values, self.scale[items.features])
         self._add_sums(items.features, items.values, linear)
@@ -186,7 +190,7 @@ class Accumulator:
 
     _PLAIN = ("count", "largest", "scale", "histogram", "upper")
     _SUMS = ("total", "squares")
-    _PARTS = ("top", "sample", "sketch")
+    _PARTS = ("top", "sample", "sketch", "firings")
 
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         """The state by name, one array after the other."""

@@ -28,7 +28,7 @@ from saewidgets.saes import SAE
 
 BUILD = "build"
 _BATCHES_READ_AHEAD = 16
-_STATE = 2
+_STATE = 3
 _MOST_TOKENS = 2**32 - 2
 
 

@@ -1,8 +1,9 @@
 """The ten intervals of equal width over (0, max], once the maximum is known.
 
-**Counts.** The edges of the intervals cut bins of the histogram. Where the sample of an edge's bin of width R/32 holds
-all of the bin, its activations are known and the count below the edge is exact. Else the count lies between that of
-the fine bins below the edge and that with the fine bin that is cut, and is interpolated; both bounds are given.
+**Counts.** Where all activations have been kept, up to 2**23 of them, they are counted. Of a larger corpus the edges of
+the intervals cut bins of the histogram. Where the sample of an edge's bin of width R/32 holds all of the bin, its
+activations are known and the count below the edge is exact. Else the count lies between that of the fine bins below the
+edge and that with the fine bin that is cut, and is interpolated; both bounds are given.
 
 **Samples.** *Claim: of each interval, a uniform sample without replacement is drawn.* Each activation x has a priority
 p(x), independent and uniform (a hash). Of each bin b of width R/32 the K = k + t activations of lowest priority are
@@ -60,7 +61,11 @@ def intervals(state: Accumulator, k: int) -> Intervals:
         k: Activations sampled of each interval.
     """
     parts = [_chunk(state, np.arange(n, min(n + _CHUNK, state.d_sae)), k) for n in range(0, state.d_sae, _CHUNK)]
-    return Intervals(*map(np.concatenate, zip(*parts, strict=True)))
+    found = Intervals(*map(np.concatenate, zip(*parts, strict=True)))
+    if not state.firings.whole:
+        return found
+    count, mass = state.firings.count(interval_edges(state.largest))
+    return found._replace(count=count.astype(np.float64), low=count, high=count, mass=mass)
 
 
 class _Held(NamedTuple):

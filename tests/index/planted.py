@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from saewidgets.index.accumulate import Accumulator, Items
+from saewidgets.index.firings import Firings
 from saewidgets.index.settings import SKETCH
 from saewidgets.results import Activations
 
@@ -22,9 +23,12 @@ def items(features, positions, values, window: int = 8, hashes=None) -> Items:
     )  # fmt: skip
 
 
-def accumulated(found: Items, d_sae: int, order=None, parts: int = 1, per_bin: int = 6, seed: int = 0) -> Accumulator:
-    """The state after these activations, in an order and in so many parts."""
+def accumulated(
+    found: Items, d_sae: int, order=None, parts: int = 1, per_bin: int = 6, seed: int = 0, kept: int = 0
+) -> Accumulator:
+    """The state after these activations, in an order and in so many parts; ``kept`` as of a corpus that fits."""
     state = Accumulator(d_sae, 4, per_bin, SKETCH, seed)
+    state.firings = Firings(kept)
     order = np.arange(len(found.features)) if order is None else order
     for part in np.array_split(order, parts):
         state.add(Items(*(each[part] for each in found)))

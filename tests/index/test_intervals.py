@@ -37,6 +37,24 @@ def test_counts_lie_within_their_bounds_and_are_exact_where_they_say(found, feat
     assert exact[7:].all()  # the upper intervals hold few
 
 
+@pytest.mark.parametrize("parts", [1, 7])
+def test_all_is_exact_where_every_activation_was_kept(found, parts):
+    order = np.random.default_rng(1).permutation(len(found.features))
+    result = intervals(accumulated(found, 5, order, parts, kept=6000), K)
+    for feature in range(5):
+        values = values_of(found, feature).astype(np.float64)
+        own = intervals_of(values.astype(np.float32)) if len(values) else np.zeros(0, np.int64)
+        counts = np.bincount(own, minlength=10)
+        for each in (result.count, result.low, result.high):
+            assert np.array_equal(each[feature], counts)
+        assert np.allclose(result.mass[feature], np.bincount(own, values, 10), rtol=1e-12)
+
+
+def test_one_activation_more_than_fits_and_none_is_kept(found):
+    result = intervals(accumulated(found, 5, kept=5999), K)
+    assert (result.low < result.high).any()
+
+
 def test_estimates_are_near_where_there_are_many():
     random = np.random.default_rng(0)
     values = random.exponential(1.0, 200_000).astype(np.float32)

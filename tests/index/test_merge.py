@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from saewidgets.errors import MismatchError
 from saewidgets.index.accumulate import Accumulator, Items
+from saewidgets.index.firings import MOST, Firings
 from saewidgets.index.intervals import intervals
 from tests.index.planted import items, random_items
 
@@ -35,8 +36,9 @@ def planted(rows) -> Items:
     return items(features, np.array(positions, int), values, hashes=np.arange(8) % 4)
 
 
-def state_of(found: Items, places: Any = slice(None), per_bin: int = 4) -> Accumulator:
+def state_of(found: Items, places: Any = slice(None), per_bin: int = 4, kept: int = MOST) -> Accumulator:
     state = Accumulator(D_SAE, 3, per_bin, 5, 0)
+    state.firings = Firings(kept)
     state.add(Items(*(each[places] for each in found)))
     return state
 
@@ -109,6 +111,14 @@ def test_sums_of_bins_are_exact(rows):
         for column in range(1, 64):
             inside = (values >= edge * column) & (values < edge * (column + 1))
             assert mass[feature, column] == math.fsum(values[inside])
+
+
+def test_parts_that_fit_make_a_whole_that_does_not():
+    found = random_items(2_000, d_sae=D_SAE, n_tokens=1_200)
+    whole = state_of(found, kept=1_500)
+    halves = [state_of(found, np.arange(start, 2_000, 2), kept=1_500) for start in (0, 1)]
+    assert [each.firings.whole for each in (whole, *halves)] == [False, True, True]
+    assert bits(merged(*halves)) == bits(whole)
 
 
 def test_large_states_of_many_octaves():
