@@ -269,7 +269,7 @@ class TestKernel:
         assert text(page, ".saew-figure b") == "0.124"
         page.close()
         assert faults == []
-        assert set(requests) == {"file:", "blob:"}
+        assert set(requests) == {"file:"}
 
     def test_two_views_of_one_dashboard_agree(self, page):
         page.evaluate("window.bridge.mount().then(second => { window.second = second; })")
