@@ -295,6 +295,7 @@ def started(monkeypatch):
     """What would be started, in which folder."""
     calls = []
     monkeypatch.setattr(lab_module.subprocess, "call", lambda command, cwd: calls.append((command, cwd)) or 3)
+    monkeypatch.setattr(lab_module, "find_spec", lambda _: object())
     return calls
 
 

@@ -97,7 +97,7 @@ class LiveView(Pictured, anywidget.AnyWidget):
     def _wait(self) -> None:
         """Wait for the newest jobs, unless on a worker's own thread, which would wait for itself."""
         for job in list(self._jobs.values()):
-            while not job.finished and not _on_worker():
+            while not job.told and not _on_worker():
                 job.wait()
 
     def stop(self) -> None:

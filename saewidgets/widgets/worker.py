@@ -47,7 +47,7 @@ class Job:
         self.state: State = "queued"
         self.result: Any = None
         self.error: BaseException | None = None
-        self.stopping = False
+        self.stopping = self.told = False
         self._work: Callable[[Job], Any] | None = work
         self._on_change = on_change
         # A SimpleQueue, because a keyboard interrupt inside threading.Event would leave its lock held.
@@ -68,8 +68,8 @@ class Job:
             raise Stopped
 
     def wait(self) -> None:
-        """Block until the job is finished; a keyboard interrupt gets through."""
-        while not self.finished:
+        """Block until the job is finished and its owner knows; a keyboard interrupt gets through."""
+        while not self.told:
             with contextlib.suppress(Empty):
                 self._bell.get(timeout=0.1)
         self._bell.put(None)
@@ -92,12 +92,15 @@ class Job:
     def become(self, state: State) -> None:
         """Change the state, tell the owner, wake who waits."""
         self.state = state
-        if self._on_change is not None:
-            with contextlib.suppress(Exception):
-                self._on_change(self)
-        if self.finished:
-            self._work = self._on_change = None
-            self._bell.put(None)
+        try:
+            if self._on_change is not None:
+                with contextlib.suppress(Exception):
+                    self._on_change(self)
+        finally:
+            if self.finished:
+                self._work = self._on_change = None
+                self.told = True
+                self._bell.put(None)
 
 
 class Worker:

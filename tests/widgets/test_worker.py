@@ -103,6 +103,20 @@ def test_states_are_told_in_order(worker):
     assert states == ["running", "done"]
 
 
+def test_who_waits_goes_on_when_the_owner_knows(worker):
+    waiting = []
+
+    def tell(job: Job) -> None:
+        if job.finished:
+            thread = threading.Thread(target=job.wait)
+            thread.start()
+            thread.join(0.3)
+            waiting.append(thread.is_alive())
+
+    worker.post(Job("view", "run", lambda job: None, on_change=tell)).wait()
+    assert waiting == [True]
+
+
 def test_an_owner_that_raises_does_not_end_the_worker(worker):
     job = worker.post(Job("view", "run", lambda job: None, on_change=lambda job: 1 / 0))
     job.wait()
