@@ -19,12 +19,16 @@ from tests.tools.layers import RESULTS, Outcome, missing_node, pytest_layer, scr
 LAYERS = ("script", "python", "browser", "jupyter")
 
 
-NO_MODEL = ("annotations", "demo/test_build_data.py", "demo/test_world.py", "demo/test_world_probability.py")
-"""Tests in which no model library has a part: run once, not again under another version of one."""
+ONCE = (
+    *("annotations", "export", "results", "views", "test_cli.py", "test_notebooks.py", "test_wheel.py"),
+    *("demo/test_build_data.py", "demo/test_world.py", "demo/test_world_probability.py"),
+)
+"""Run once, not again under another version of the model library: it has no part in them, or, as in notebooks, they call
+nothing that other tests do not call too."""
 
 
 def _python(name: str) -> Outcome:
-    left_out = ("browser", "jupyter", "benchmarks", *(NO_MODEL if name == "tl4" else ()))
+    left_out = ("browser", "jupyter", "benchmarks", *(ONCE if name == "tl4" else ()))
     ignored = [f"--ignore=tests/{each}" for each in left_out]
     return pytest_layer(name, ["tests"], *ignored)
 
