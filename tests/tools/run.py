@@ -23,8 +23,8 @@ ONCE = (
     *("annotations", "export", "results", "views", "test_cli.py", "test_notebooks.py", "test_wheel.py"),
     *("demo/test_build_data.py", "demo/test_world.py", "demo/test_world_probability.py"),
 )
-"""Run once, not again under another version of the model library: it has no part in them, or they call nothing that other
-tests do not call too."""
+"""Run once, not again under another version of the model library: it has no part in them, or other tests call what they
+call."""
 
 
 def _python(name: str) -> Outcome:
