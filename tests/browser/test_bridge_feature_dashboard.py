@@ -223,6 +223,7 @@ class TestSpecificity:
         page.wait_for_selector(".saew-card .saew-tok")
         for n in range(12):
             page.keyboard.press("0123"[n % 4])
+        page.wait_for_function("window.bridge.model.get('_rating').done === 12")
         assert text(page, ".saew-rating .saew-note").startswith("12 of 50")
         page.keyboard.press("u")
         assert "11 of 50" in text(page, ".saew-rating .saew-note")
