@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from saewidgets.analysis.predicates import Predicate
-from saewidgets.errors import PromptError, SaewidgetsError, SpecificityError, TokenError
+from saewidgets.errors import SpecificityError
 from saewidgets.models import LanguageModel
 from saewidgets.models.batches import batches_of, padded
-from saewidgets.models.tokenize import as_id_array, check_texts
+from saewidgets.models.tokenize import check_texts, of_text, read_row
 from saewidgets.results import FeatureStats, Tokens
 from saewidgets.results.specificity import THRESHOLDS, IntervalScore, Specificity, wilson
 from saewidgets.saes import SAE
 
 N_INTERVALS = 10
 AT_ONCE = 64  # windows that are held before they run
-_COLUMNS = ("text", "input_ids", "tokens")
 
 
 class Firings(NamedTuple):
@@ -110,14 +109,10 @@ def _windows(
     prepend = model.prepend_bos if prepend_bos is None else prepend_bos
     bos = model.vocabulary.bos_id
     for number, row in enumerate(texts):
-        try:
-            ids, pieces = _read(model, row)
-        except SaewidgetsError as error:
-            what = f"Text {number}: {error.what}"
-            raise type(error)(what, got=error.got, expected=error.expected, do=error.do) from error
+        ids, pieces, typed = _read(model, number, row)
         if not ids:
             continue
-        front = bos is not None and (ids[0] == bos or (prepend and isinstance(_cell(row), str)))
+        front = bos is not None and (ids[0] == bos or (prepend and typed))
         if front and ids[0] != bos:
             ids, pieces = [int(bos or 0), *ids], (*model.vocabulary.pieces([int(bos or 0)]), *pieces)
         yield from _cut(_tokens(model, ids, pieces), predicate, context, front)
@@ -131,26 +126,13 @@ def _cut(tokens: Tokens, predicate: Predicate, context: int, front: bool) -> Ite
         yield Tokens(tokens.ids[keep], tuple(tokens.pieces[n] for n in keep), tokens.special[keep]), marks[keep]
 
 
-def _cell(row: Any) -> Any:
-    if not isinstance(row, Mapping):
-        return row
-    column = next((name for name in _COLUMNS if name in row), None)
-    if column is None:
-        raise PromptError("It has no text.", got=f"columns {', '.join(map(str, row))}"[:200], expected="'text'")
-    return row[column]
-
-
-def _read(model: LanguageModel, row: Any) -> tuple[list[int], tuple[bytes, ...]]:
-    """Token ids and bytes of a text, whole."""
-    text = _cell(row)
-    ids, pieces = model.vocabulary.encode(text) if isinstance(text, str) else (as_id_array(text), None)
-    if pieces is None and np.ndim(ids) != 1:
-        raise PromptError("Token ids of one text are a flat list.", got=f"shape {list(np.shape(ids))}")
-    listed = [int(n) for n in ids]
-    wrong = next((n for n in listed if not 0 <= n < model.d_vocab), None)
-    if wrong is not None:
-        raise TokenError("The model has no such token.", got=f"token id {wrong}", expected=f"0..{model.d_vocab - 1}")
-    return listed, model.vocabulary.pieces(listed) if pieces is None else pieces
+def _read(model: LanguageModel, number: int, row: Any) -> tuple[list[int], tuple[bytes, ...], bool]:
+    """Token ids and bytes of a text, whole, and whether it was given as text."""
+    text = read_row(number, row, model.d_vocab)
+    if not isinstance(text, str):
+        return text.tolist(), model.vocabulary.pieces(text.tolist()), False
+    with of_text(number):
+        return *model.vocabulary.encode(text), True
 
 
 def _tokens(model: LanguageModel, ids: list[int], pieces: tuple[bytes, ...]) -> Tokens:

@@ -11,8 +11,8 @@ from saewidgets.errors import MismatchError
 from saewidgets.index import scale as bins
 from saewidgets.index.bottom_k import BottomK
 from saewidgets.index.exact import ExactSums
-from saewidgets.index.firings import Firings
 from saewidgets.index.hashing import priority, salt
+from saewidgets.index.kept_firings import KeptFirings
 from saewidgets.index.top import TopContexts
 
 _ROWS_AT_ONCE = 1024
@@ -74,7 +74,7 @@ class Accumulator:
         self.top = TopContexts(d_sae, examples)
         self.sample = BottomK(d_sae * bins.SAMPLED, per_bin, self.sample_priority)
         self.sketch = BottomK(d_sae, sketch, self.token_priority)
-        self.firings = Firings()
+        self.firings = KeptFirings()
 
     def sample_priority(self, groups: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Priority of a feature's activation at a position."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from saewidgets.errors import MismatchError, PromptError, SaewidgetsError, TokenError
+from saewidgets.errors import MismatchError, TokenError
 from saewidgets.models import LanguageModel
-from saewidgets.models.tokenize import as_id_array, check_texts
+from saewidgets.models.tokenize import check_texts, of_text, read_row
 
-_COLUMNS = ("text", "input_ids", "tokens")
 _START = bytes(16)
 
 
@@ -113,29 +112,7 @@ class Corpus:
         return self.place.chain
 
     def _row(self, number: int, row: Any) -> str | np.ndarray:
-        if isinstance(row, Mapping):
-            column = next((name for name in _COLUMNS if name in row), None)
-            if column is None:
-                raise PromptError(
-                    f"Text {number} of the corpus has no text.", got=f"columns {', '.join(map(str, row))}"[:200],
-                    expected=" or ".join(f"'{name}'" for name in _COLUMNS),
-                )  # fmt: skip
-            row = row[column]
-        if isinstance(row, str):
-            return row
-        ids = self._named(number, as_id_array, row)
-        if ids.ndim != 1:
-            raise PromptError(
-                f"Text {number} of the corpus: token ids of one text are a flat list.",
-                got=f"shape {list(ids.shape)}", expected="shape [pos]",
-            )  # fmt: skip
-        wrong = ids[(ids < 0) | (ids >= self._model.d_vocab)]
-        if len(wrong):
-            raise TokenError(
-                f"Text {number} of the corpus: the model has no such token.", got=f"token id {wrong[0]}",
-                expected=f"a token id in 0..{self._model.d_vocab - 1}",
-            )  # fmt: skip
-        return ids
+        return read_row(number, row, self._model.d_vocab)
 
     def _count(self, text: str | np.ndarray) -> None:
         data = b"t" + text.encode("utf-8", "surrogatepass") if isinstance(text, str) else b"i" + text.tobytes()
@@ -155,7 +132,8 @@ class Corpus:
 
     def _windows(self, number: int, text: str | np.ndarray, skip: int = 0, again: bool = False) -> Iterator[Window]:
         if isinstance(text, str):
-            encoded = self._named(number, self._model.vocabulary.encode_ids, text) if text else []
+            with of_text(number):
+                encoded = self._model.vocabulary.encode_ids(text) if text else []
             ids, front = np.array(encoded, np.int64), self._prepend
             if len(ids) and (ids.min() < 0 or ids.max() >= self._model.d_vocab):
                 raise TokenError(f"Text {number} of the corpus has tokens that the model does not have.")
@@ -174,10 +152,3 @@ class Corpus:
             if n >= skip:
                 piece = ids[start : start + step]
                 yield Window(np.append(np.int64(self._bos or 0), piece) if front else piece, number, start)
-
-    def _named(self, number: int, read: Any, value: Any) -> Any:
-        try:
-            return read(value)
-        except SaewidgetsError as error:
-            what = f"Text {number} of the corpus: {error.what}"
-            raise type(error)(what, got=error.got, expected=error.expected, do=error.do) from error

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
-from saewidgets.errors import PromptError, TokenError
+from saewidgets.errors import PromptError, SaewidgetsError, TokenError
 from saewidgets.models.tokens import Vocabulary
 from saewidgets.results import Tokens
+
+COLUMNS = ("text", "input_ids", "tokens")
+"""Of a row of a dataset, the first that it has."""
 
 
 def text_tokens(vocabulary: Vocabulary, text: str, prepend_bos: bool, n_ctx: int, d_vocab: int) -> Tokens:
@@ -122,3 +126,55 @@ def check_texts(texts: Any) -> None:
             expected="an iterable of texts, of lists of token ids, or of rows with 'text' or 'input_ids'",
             do="pass a column of it" if table else "pass [text] for one text" if isinstance(texts, str) else None,
         )  # fmt: skip
+
+
+def read_row(number: int, row: Any, d_vocab: int) -> str | np.ndarray:
+    """A text of a corpus, or its token ids, int64 [pos].
+
+    Args:
+        number: Its place in the corpus, from 0; named in errors.
+        row: A string, token ids, or a row of a dataset with a "text", "input_ids" or "tokens".
+        d_vocab: Number of token ids.
+
+    Raises:
+        PromptError: It is none of these.
+        TokenError: A token id that the model does not have.
+
+    Example:
+        >>> read_row(0, {"text": "in Paris"}, 100)
+        'in Paris'
+    """
+    if isinstance(row, Mapping):
+        column = next((name for name in COLUMNS if name in row), None)
+        if column is None:
+            raise PromptError(
+                f"Text {number} of the corpus has no text.", got=f"columns {', '.join(map(str, row))}"[:200],
+                expected=" or ".join(f"'{name}'" for name in COLUMNS),
+            )  # fmt: skip
+        row = row[column]
+    if isinstance(row, str):
+        return row
+    with of_text(number):
+        ids = as_id_array(row)
+    if ids.ndim != 1:
+        raise PromptError(
+            f"Text {number} of the corpus: token ids of one text are a flat list.", got=f"shape {list(ids.shape)}",
+            expected="shape [pos]",
+        )  # fmt: skip
+    wrong = ids[(ids < 0) | (ids >= d_vocab)]
+    if len(wrong):
+        raise TokenError(
+            f"Text {number} of the corpus: the model has no such token.", got=f"token id {wrong[0]}",
+            expected=f"a token id in 0..{d_vocab - 1}",
+        )  # fmt: skip
+    return ids
+
+
+@contextmanager
+def of_text(number: int) -> Iterator[None]:
+    """Errors inside say which text of a corpus they are about."""
+    try:
+        yield
+    except SaewidgetsError as error:
+        what = f"Text {number} of the corpus: {error.what}"
+        raise type(error)(what, got=error.got, expected=error.expected, do=error.do) from error

@@ -409,11 +409,11 @@ class TestFirings:
             self.found(lab, texts)
 
     def test_no_text_names_its_number(self, lab):
-        with pytest.raises(PromptError, match="Text 1: It has no text"):
+        with pytest.raises(PromptError, match="Text 1 of the corpus has no text"):
             self.found(lab, ["a", {"title": "b"}])
-        with pytest.raises(TokenError, match="Text 1: The model has no such token"):
+        with pytest.raises(TokenError, match="Text 1 of the corpus: the model has no such token"):
             self.found(lab, ["a", [3, 99999]])
-        with pytest.raises(PromptError, match="Text 0: .*flat list"):
+        with pytest.raises(PromptError, match="Text 0 of the corpus: .*flat list"):
             self.found(lab, [[[1, 2], [3, 4]]])
 
     def test_no_token(self, lab):

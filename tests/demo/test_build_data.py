@@ -8,12 +8,13 @@ import torch
 from tokenizers import Tokenizer
 
 from saewidgets.demo import world
-from saewidgets.demo.build.corpus import Corpus, documents, encode, labelled, pack, ranges
+from saewidgets.demo.build.corpus import Corpus, documents, encode, labelled, pack
 from saewidgets.demo.build.evaluate import mean_loss
 from saewidgets.demo.build.model import learning_rate, load_model, loss_of, new_model, save_model
 from saewidgets.demo.build.settings import BOS_ID, FULL, PAD_ID, STREAMS, TINY, Settings, stream_seed
 from saewidgets.demo.build.sites import Site, collect, read, replaced
 from saewidgets.demo.build.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
+from saewidgets.index.concepts import ranges
 
 
 @pytest.fixture(scope="module")

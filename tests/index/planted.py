@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from saewidgets.index.accumulate import Accumulator, Items
-from saewidgets.index.firings import Firings
+from saewidgets.index.kept_firings import KeptFirings
 from saewidgets.index.settings import SKETCH
 from saewidgets.results import Activations
 
@@ -28,7 +28,7 @@ def accumulated(
 ) -> Accumulator:
     """The state after these activations, in an order and in so many parts; ``kept`` as of a corpus that fits."""
     state = Accumulator(d_sae, 4, per_bin, SKETCH, seed)
-    state.firings = Firings(kept)
+    state.firings = KeptFirings(kept)
     order = np.arange(len(found.features)) if order is None else order
     for part in np.array_split(order, parts):
         state.add(Items(*(each[part] for each in found)))

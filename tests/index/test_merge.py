@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from saewidgets.errors import MismatchError
 from saewidgets.index.accumulate import Accumulator, Items
-from saewidgets.index.firings import MOST, Firings
 from saewidgets.index.intervals import intervals
+from saewidgets.index.kept_firings import MOST, KeptFirings
 from tests.index.planted import items, random_items
 
 D_SAE = 3
@@ -38,7 +38,7 @@ def planted(rows) -> Items:
 
 def state_of(found: Items, places: Any = slice(None), per_bin: int = 4, kept: int = MOST) -> Accumulator:
     state = Accumulator(D_SAE, 3, per_bin, 5, 0)
-    state.firings = Firings(kept)
+    state.firings = KeptFirings(kept)
     state.add(Items(*(each[places] for each in found)))
     return state
 

@@ -21,14 +21,6 @@ class Gate:
         self.open.wait(30)
 
 
-def tell(view, **content):
-    """A message of the browser; returns the answer."""
-    answers = []
-    view.send = lambda content, buffers=None: answers.append(content)
-    view._receive(view, {"view": "v", "seq": 1, **content})
-    return answers[-1]
-
-
 def header(view, trait="_data", magic="SAEF"):
     """The text part of what the browser has been sent."""
     return unpack(getattr(view, trait), magic)[0]

@@ -32,14 +32,6 @@ class Gate:
         self.open.wait(30)
 
 
-def tell(panel, **content):
-    """A message of the browser; returns the answer."""
-    answers = []
-    panel.send = lambda content, buffers=None: answers.append(content)
-    panel._receive(panel, {"view": "v", "seq": 1, **content})
-    return answers[-1]
-
-
 def answered(panel, **content):
     """What else the browser is sent after it asks."""
     answers = []

@@ -15,8 +15,9 @@ from saewidgets.errors import FeatureIndexError, MismatchError, UnknownNameError
 from saewidgets.results import FeatureId, FeatureStats
 from saewidgets.widgets import FeatureDashboard, TokenActivations
 from saewidgets.widgets.worker import worker_of
-from tests.widgets.dashboards import PROMPT, Gate, header, tell
+from tests.widgets.dashboards import PROMPT, Gate, header
 from tests.widgets.fake_dashboard_lab import FakeDashboardLab, FakeIndex
+from tests.widgets.messages import tell
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from saewidgets.widgets import FeatureDashboard
 from saewidgets.widgets.dashboard_wire import pack_feature
 from saewidgets.widgets.worker import worker_of
 from tests.index.test_build import HOOK, corpus
-from tests.widgets.dashboards import Gate, header, tell
+from tests.widgets.dashboards import Gate, header
 from tests.widgets.fake_dashboard_lab import FakeDashboardLab
+from tests.widgets.messages import tell
 from tests.widgets.test_dashboard_wire import tokens_of, unpack
 
 

@@ -11,6 +11,7 @@ from saewidgets.results import FeatureId
 from saewidgets.widgets import FeatureRanking, TokenActivations
 from saewidgets.widgets.worker import worker_of
 from tests.widgets.fake_ranking_lab import FakeRankingLab
+from tests.widgets.messages import tell
 
 PROMPT = "John gave the Gate a drink near the Golden Gate"
 
@@ -44,14 +45,6 @@ class Gate:
     def __call__(self, so_far) -> None:
         self.begun.set()
         self.open.wait(30)
-
-
-def tell(view, **content):
-    """A message of the browser; returns the answer."""
-    answers = []
-    view.send = lambda content, buffers=None: answers.append(content)
-    view._receive(view, {"view": "v", "seq": 1, **content})
-    return answers[-1]
 
 
 def header(view):

@@ -11,7 +11,8 @@ from saewidgets.results import FeatureId
 from saewidgets.widgets import SteeringPanel
 from saewidgets.widgets.worker import worker_of
 from tests.widgets.fake_steering_lab import NEUTRAL, FakeSteeringLab
-from tests.widgets.steering_panels import PROMPT, Gate, key, tell, vector_of, written
+from tests.widgets.messages import tell
+from tests.widgets.steering_panels import PROMPT, Gate, key, vector_of, written
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from saewidgets.steering import edits_from_json, edits_to_json
 from saewidgets.widgets import FeatureRanking, SteeringPanel
 from tests.widgets.fake_ranking_lab import FakeRankingLab
 from tests.widgets.fake_steering_lab import FakeSteeringLab
-from tests.widgets.steering_panels import PROMPT, answered, key, tell, vector_of
+from tests.widgets.messages import tell
+from tests.widgets.steering_panels import PROMPT, answered, key, vector_of
 
 
 @pytest.fixture

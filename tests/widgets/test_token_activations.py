@@ -10,6 +10,7 @@ from saewidgets.results import FeatureId
 from saewidgets.widgets import TokenActivations
 from saewidgets.widgets.worker import worker_of
 from tests.widgets.fake_lab import FakeLab
+from tests.widgets.messages import tell
 
 PROMPT = "John gave the Gate a drink near the Golden Gate"
 
@@ -36,14 +37,6 @@ class Gate:
     def __call__(self, prompt) -> None:
         self.begun.set()
         self.open.wait(30)
-
-
-def tell(view, **content):
-    """A message of the browser; returns the answer."""
-    answers = []
-    view.send = lambda content, buffers=None: answers.append(content)
-    view._receive(view, {"view": "v", "seq": 1, **content})
-    return answers[-1]
 
 
 class TestConstruction:

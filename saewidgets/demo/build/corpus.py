@@ -66,18 +66,6 @@ class TokenSpans:
     end: Int64[np.ndarray, " span"]
 
 
-def ranges(first: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All whole numbers of half-open ranges one after the other, and the number of the range of each.
-
-    Example:
-        >>> ranges(np.array([3, 7]), np.array([5, 8]))[0].tolist()
-        [3, 4, 7]
-    """
-    sizes = end - first
-    owner = np.repeat(np.arange(len(first)), sizes)
-    return np.arange(int(sizes.sum())) + np.repeat(first - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes), owner
-
-
 def documents(settings: Settings, purpose: str, count: int) -> Iterator[world.Document]:
     """The first ``count`` documents of the stream of one purpose."""
     chunks = -(-count // CHUNK)

@@ -18,7 +18,8 @@ from jaxtyping import Float32, Int32, Int64
 from torch import Tensor
 
 from saewidgets.demo import world
-from saewidgets.demo.build.corpus import TokenSpans, ranges
+from saewidgets.demo.build.corpus import TokenSpans
+from saewidgets.index.concepts import ranges
 
 LEVELS = 10
 

@@ -13,8 +13,9 @@ from jaxtyping import Bool, Float, Float16, Int
 from torch import Tensor, nn
 from transformers import GPT2LMHeadModel
 
-from saewidgets.demo.build.corpus import Corpus, ranges
+from saewidgets.demo.build.corpus import Corpus
 from saewidgets.demo.build.settings import BOS_ID, PAD_ID
+from saewidgets.index.concepts import ranges
 
 BATCH_TOKENS = 16_384
 

@@ -10,7 +10,7 @@ MOST = 2**23
 _AT_ONCE = 2**20
 
 
-class Firings:
+class KeptFirings:
     """Every activation with its feature, as long as there are no more than fit; then none any more.
 
     Args:
@@ -39,7 +39,7 @@ class Firings:
         else:
             self._parts = []
 
-    def merge(self, other: Firings) -> None:
+    def merge(self, other: KeptFirings) -> None:
         """Take in all that another holds; where that one has not kept all, this one has not either."""
         self.whole = self.whole and other.whole
         self.add(*other._joined())
