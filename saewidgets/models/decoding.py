@@ -33,26 +33,38 @@ class Decoder:
         self._model, self._device = model, device
         self._cache = make_cache(model, batch, device) if use_cache else None
         self._ids = torch.zeros(batch, 0, dtype=torch.long, device=device)
-        self.first = 0
+        self._n_cached = self.first = 0
 
     @property
     def cached(self) -> bool:
         """Whether keys and values are kept."""
         return self._cache is not None
 
+    @property
+    def n_read(self) -> int:
+        """How many tokens of each row were read."""
+        return self._ids.shape[1]
+
     @torch.no_grad()
     def feed(self, ids: Int[Tensor, "batch new"]) -> Float[Tensor, "batch d_vocab"]:
         """Read more tokens; logits of the token after them, float32 or wider.
 
+        A pass that is ended in its middle has read nothing: the tokens may be read again.
+
         Args:
             ids: The next tokens of each row, at least one.
         """
-        ids = ids.to(self._device)
-        self.first = self._ids.shape[1] if self.cached else 0
-        self._ids = torch.cat([self._ids, ids], dim=1)
-        read = ids if self.cached else self._ids
+        whole = torch.cat([self._ids, ids.to(self._device)], dim=1)
+        self.first = self._n_cached
+        read = whole[:, self.first :]
         hooks = _last_only(self._model) if read.shape[1] > 1 else ()
-        logits = attached(before=hooks).run(lambda: self._run(read))[:, -1]
+        try:
+            logits = attached(before=hooks).run(lambda: self._run(read))[:, -1]
+        except BaseException:
+            if self._cache is not None:  # the lower blocks' part of it may know the tokens, the upper blocks' not
+                self._cache, self._n_cached = make_cache(self._model, len(whole), self._device), 0
+            raise
+        self._ids, self._n_cached = whole, whole.shape[1] if self.cached else 0
         return logits if logits.dtype == torch.float64 else logits.float()
 
     def _run(self, ids: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from saewidgets.errors import HookPointError
 
 _reading: ContextVar[object | None] = ContextVar("saewidgets_reading", default=None)
+_stoppable: ContextVar[object | None] = ContextVar("saewidgets_stoppable", default=None)
 
 
 class AllRead(Exception):  # noqa: N818  (it is no error)
@@ -42,9 +43,20 @@ class Guarded:
         """What torch calls."""
         return self.hook(*args) if self.active(self.lease) else None
 
+    def __reduce__(self) -> tuple[type[Guarded], tuple[Any, ...]]:
+        return Guarded, (_nothing, None, _nothing)  # in a copy of the model, or a file, it does nothing
+
+
+def _nothing(*_: Any) -> None:
+    pass
+
 
 def _is_reading(lease: object) -> bool:
     return _reading.get() is lease
+
+
+def _is_stoppable(lease: object) -> bool:
+    return _stoppable.get() is lease
 
 
 Hooks = Sequence[tuple[nn.Module, Callable[..., Any]]]
@@ -58,9 +70,11 @@ class attached:  # noqa: N801 - used like a function
         after: Modules, each with what is called with (module, args, output) after; what it returns replaces the output.
     """
 
+    _held, _active = _reading, staticmethod(_is_reading)
+
     def __init__(self, before: Hooks = (), after: Hooks = ()) -> None:
         self._before, self._after, self._lease = before, after, object()
-        self._outer = _reading.get()
+        self._outer = self._held.get()
 
     def run(self, forward: Callable[[], Any]) -> Any:
         """What ``forward()`` gives, called inside; an interrupt at the entry of ``__exit__`` leaves nothing either."""
@@ -73,11 +87,11 @@ class attached:  # noqa: N801 - used like a function
 
     def __enter__(self) -> None:
         try:
-            _reading.set(self._lease)
+            self._held.set(self._lease)
             for module, hook in self._before:
-                module.register_forward_pre_hook(Guarded(hook, self._lease, _is_reading), with_kwargs=True)
+                module.register_forward_pre_hook(Guarded(hook, self._lease, self._active), with_kwargs=True)
             for module, hook in self._after:
-                module.register_forward_hook(Guarded(hook, self._lease, _is_reading))
+                module.register_forward_hook(Guarded(hook, self._lease, self._active))
         except BaseException:
             self._leave()
             raise
@@ -91,10 +105,31 @@ class attached:  # noqa: N801 - used like a function
 
     def _leave(self) -> None:
         """Nothing of it is left; again changes nothing."""
-        if _reading.get() is self._lease:
-            _reading.set(self._outer)
+        if self._held.get() is self._lease:
+            self._held.set(self._outer)
         for module, _ in (*self._before, *self._after):
             remove_hooks(module, self._lease)
+
+
+class stoppable(attached):  # noqa: N801 - used like a function
+    """Forward passes made inside ``with``, in this context only, can be ended in their middle.
+
+    While another thread computes in Python, a pass takes a hundred times as long as alone.
+
+    Args:
+        model: The model; one without blocks cannot be ended before a pass is over.
+        check: Called before each block, and its attention and MLP; what it raises ends the pass.
+    """
+
+    _held, _active = _stoppable, staticmethod(_is_stoppable)
+
+    def __init__(self, model: Any, check: Callable[[], object]) -> None:
+        def look(*_: Any) -> None:
+            check()
+
+        blocks = list(getattr(model, "blocks", ()))
+        parts = [part for b in blocks for part in (b, getattr(b, "attn", None), getattr(b, "mlp", None))]
+        super().__init__([(part, look) for part in parts if isinstance(part, nn.Module)])
 
 
 def remove_hooks(module: nn.Module, lease: object) -> None:
@@ -111,7 +146,8 @@ def hooks_around_blocks(model: Any) -> tuple[int, ...]:
     """Handles of the hooks on the model itself and on its large parts, by which others may change what those do."""
     parts = [model, *getattr(model, "blocks", ()), getattr(model, "ln_final", None), getattr(model, "unembed", None)]
     modules = [part for part in parts if isinstance(part, nn.Module)]
-    return tuple(key for part in modules for key in (*part._forward_pre_hooks, *part._forward_hooks))
+    hooks = [hook for part in modules for hook in (*part._forward_pre_hooks.items(), *part._forward_hooks.items())]
+    return tuple(key for key, hook in hooks if not (isinstance(hook, Guarded) and hook.active is _is_stoppable))
 
 
 class Reader:

@@ -135,10 +135,12 @@ class Writing:
         """One more token for each text that goes on; nothing where all have ended."""
         if self.finished:
             return []
+        before = self._read.n_read
         try:
             log_p = self._read.feed(self._next)
-        except BaseException:  # what was read is half in the cache: this text cannot go on
-            self.cancel()
+        except BaseException as fault:  # a pass that was ended in its middle can be made again, unless by an interrupt
+            if not isinstance(fault, Exception) or self._read.n_read != before:
+                self.cancel()
             raise
         drawn = torch.tensor([[float(torch.rand((), generator=draws))] for draws in self._draws], dtype=torch.float64)
         chosen = _choose(log_p, self.sampling, drawn)
@@ -224,6 +226,11 @@ class Reading:
         """Log-probabilities of the next token [row, d_vocab]."""
         steered = self._model.steered(self.changes(), lambda: self._decoder.first)
         return finite(steered.run(lambda: self._decoder.feed(ids)).log_softmax(-1))
+
+    @property
+    def n_read(self) -> int:
+        """How many tokens of each text were read."""
+        return self._decoder.n_read
 
     def reach(self, row: int, n: int) -> tuple[Reach, ...]:
         """How far each edit reached in the first n tokens of a row."""

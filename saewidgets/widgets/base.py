@@ -77,7 +77,7 @@ class LiveView(Pictured, anywidget.AnyWidget):
         self._jobs[kind] = job
         self._say("queued")
         if worker.is_current():
-            job.run()
+            worker.run(job)
         else:
             worker.post(job)
         return job

@@ -219,4 +219,4 @@ def let_in(worker: Worker, kind: str) -> None:
     """Run waiting jobs of a short kind, of every view, in the middle of a long job of the same worker."""
     for job in list(worker._mailbox.values()):
         if job.key[1] == kind and job.state == "queued":
-            job.run()
+            worker.run(job)

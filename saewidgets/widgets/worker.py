@@ -18,6 +18,8 @@ from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
+from saewidgets.widgets.hurry import hurry
+
 State = Literal["queued", "running", "done", "stopped", "failed"]
 FINAL = ("done", "stopped", "failed")
 
@@ -61,6 +63,10 @@ class Job:
     def stop(self) -> None:
         """Ask the job to stop; a queued one never starts, a running one stops at its next ``check``."""
         self.stopping = True
+        if self.state == "running":
+            hurry.begin(self)
+        if self.finished:  # between the two lines above
+            hurry.end(self)
 
     def check(self) -> None:
         """Raise :class:`Stopped` if the job was asked to stop."""
@@ -74,13 +80,17 @@ class Job:
                 self._bell.get(timeout=0.1)
         self._bell.put(None)
 
-    def run(self) -> None:
-        """Run the work and keep what came of it; called by the worker."""
+    def run(self, model: Any = None) -> None:
+        """Run the work and keep what came of it; called by the worker.
+
+        Args:
+            model: The model that it is about: a stop ends also a forward pass that is under way.
+        """
         work, self._work = self._work, None
         try:
             self.check()
             self.become("running")
-            with _without_gradients():
+            with _without_gradients(), _stoppable(model, self.check):
                 self.result = work(self) if work else None
             self.become("done")
         except Stopped:
@@ -98,15 +108,21 @@ class Job:
                     self._on_change(self)
         finally:
             if self.finished:
+                hurry.end(self)
                 self._work = self._on_change = None
                 self.told = True
                 self._bell.put(None)
 
 
 class Worker:
-    """The one thread that runs the jobs of one model; see :func:`worker_of`."""
+    """The one thread that runs the jobs of one model; see :func:`worker_of`.
 
-    def __init__(self) -> None:
+    Args:
+        model: The model, which is not kept alive.
+    """
+
+    def __init__(self, model: Any = None) -> None:
+        self._model: Callable[[], Any] = weakref.ref(model) if model is not None else lambda: None
         self._inbox: SimpleQueue[tuple[object, str] | None] = SimpleQueue()
         self._mailbox: dict[tuple[object, str], Job] = {}
         self._running: Job | None = None
@@ -133,7 +149,7 @@ class Worker:
         """
         job = Job(object(), "call", work)
         if self.is_current():
-            job.run()
+            self.run(job)
         else:
             self.post(job)
             try:
@@ -179,9 +195,13 @@ class Worker:
         if key in self._mailbox:  # a newer one came between the two lines above
             job.stop()
         try:
-            job.run()
+            self.run(job)
         finally:
             self._running = None
+
+    def run(self, job: Job) -> None:
+        """Run a job now; on the worker's own thread."""
+        job.run(self._model())
 
 
 _workers: weakref.WeakKeyDictionary[Any, Worker] = weakref.WeakKeyDictionary()
@@ -208,7 +228,7 @@ def worker_of(model: Any) -> Worker:
         with _making:
             worker = _workers.get(key)
             if worker is None:
-                worker = Worker()
+                worker = Worker(key)
                 worker.start()
                 _workers[key] = worker
                 weakref.finalize(key, worker.end).atexit = False
@@ -244,6 +264,20 @@ def _forget_the_cell() -> None:
     parent = getattr(getattr(shell, "kernel", None), "_shell_parent", None)
     if isinstance(parent, ContextVar):
         parent.set({})
+
+
+def _stoppable(model: Any, check: Callable[[], object]) -> contextlib.AbstractContextManager[None]:
+    """Forward passes of the model look before each block whether they are to stop.
+
+    A model that this very job builds does so from the next job on.
+    """
+    while model is not None and not hasattr(model, "blocks"):
+        model = getattr(model, "built", None) or getattr(model, "model", None)
+    if model is None:
+        return contextlib.nullcontext()
+    from saewidgets.models.hooks import stoppable
+
+    return stoppable(model, check)
 
 
 @contextlib.contextmanager
