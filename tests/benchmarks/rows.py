@@ -19,8 +19,12 @@ class Row:
 
 def table(rows: Iterable[Row]) -> str:
     """The rows as a Markdown table."""
-    lines = [f"| {row.what} | {row.value} | {row.target} |" for row in rows]
-    return "\n".join(["| what | measured | target |", "|---|---|---|", *lines])
+    return "\n".join(["| what | measured | target |", "|---|---|---|", *map(line, rows)])
+
+
+def line(row: Row) -> str:
+    """One row of that table."""
+    return f"| {row.what} | {row.value} | {row.target} |"
 
 
 def alternated(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
