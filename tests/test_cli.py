@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import saewidgets
 from saewidgets.annotations import AnnotationStore, Target
 from saewidgets.cli import doctor as doctor_module
+from saewidgets.cli import doctor_hosts, main
 from saewidgets.cli import lab as lab_module
-from saewidgets.cli import main
 from saewidgets.cli.clean import cleaned
 from saewidgets.errors import LoadError
 
@@ -54,6 +54,51 @@ def test_what_is_not_understood_is_status_2(words, capsys):
         main(words)
     assert ended.value.code == 2
     assert "usage: saewidgets" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["lab"], "--folder FOLDER"),
+        (["export"], "--out FILE"),
+        (["clean"], "--check"),
+        (["annotations"], "merge"),
+        (["annotations", "merge"], "--out FOLDER"),
+        (["annotations", "export"], "--csv FILE"),
+        (["annotations", "check"], "saewidgets_annotations"),
+        (["doctor"], "--sae FOLDER"),
+    ],
+)
+def test_every_command_has_help(words, shown, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert shown in said
+    assert f"usage: saewidgets {' '.join(words)}" in said
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["annotations", "check", LONG], ["annotations", "merge", LONG, "--out", "a"], ["clean", LONG], ["export", LONG],
+     ["lab", "--folder", LONG], ["doctor", "--sae", LONG], ["doctor", "--model", LONG]],
+)  # fmt: skip
+def test_a_name_that_the_disk_refuses_is_said_in_a_line(words, capsys):
+    assert main(words) == 1
+    printed = capsys.readouterr()
+    assert "too long" in printed.err + printed.out
+    assert "Traceback" not in printed.err
+
+
+def test_an_interrupt_is_status_130(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("saewidgets.cli.clean.clean_notebooks", interrupted)
+    assert main(["clean", "x.ipynb"]) == 130
 
 
 # ---- annotations -----------------------------------------------------------------------------------------------------
@@ -395,9 +440,9 @@ def test_ranges_of_versions(version, inside):
 
 
 def test_the_host_is_told_by_its_environment(monkeypatch):
-    for variable, _ in doctor_module.HOSTS:
+    for variable, _ in doctor_hosts.HOSTS:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.delenv("TERM_PROGRAM", raising=False)
-    assert doctor_module.host() == "a terminal"
+    assert doctor_hosts.host() == "a terminal"
     monkeypatch.setenv("COLAB_RELEASE_TAG", "x")
-    assert doctor_module.host() == "Google Colab"
+    assert doctor_hosts.host() == "Google Colab"

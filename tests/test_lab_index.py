@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import warnings
 
 import numpy as np
 import pytest
+import torch
 
 import saewidgets as sw
 from saewidgets.errors import FeatureIndexError, IndexBuildError, LoadError, MismatchError, UnknownNameError
 from saewidgets.index import FeatureIndex
+from saewidgets.index.search import CutTextWarning
 from saewidgets.results import ConceptMatch, FeatureStats
 from tests.index.test_build import HOOK, corpus
 
@@ -157,9 +160,44 @@ class TestSearch:
     def test_by_text(self, lab, index):
         found = index.search(text="the cat")
         prompt = lab.activations("the cat")
-        assert set(found["feature"]) == {n for n in prompt.indices.tolist() if index.max[n] > 0}
+        assert set(found["feature"]) == set(prompt.indices.tolist())
         first = int(found["feature"][0])
         assert found["on_text"][0] == pytest.approx(prompt.feature(first).max() / index.max[first], rel=1e-5)
+
+    def test_a_text_longer_than_the_context_is_cut_and_that_is_said(self, lab, index, make_model):
+        long = "the cat sat on the mat and " * 20
+        tokens = lab.model_of().tokenize(long)
+        assert tokens.n_dropped > 0
+        with pytest.warns(CutTextWarning, match=f"the last {tokens.n_dropped} were not looked at") as told:
+            found = index.search(text=long)
+        assert "The text is longer than the 32 tokens" in str(told[0].message)
+        assert set(found["feature"]) == set(lab.activations(long).indices.tolist())
+        with pytest.warns(CutTextWarning, match="1 of 2 texts are longer"):
+            index.search(text=["the cat", long])
+        with pytest.warns(CutTextWarning, match="1 of 2 texts are longer"):
+            index.search(specific_to=(["the cat"], ["the cat", long]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            index.search(text="the cat", specific_to=(["the cat"], ["hello"]))
+
+    def test_a_feature_that_never_fires_in_the_corpus_has_no_share_of_its_maximum(self, lab, make_tensors):
+        tensors = make_tensors()
+        lab.add_sae(tensors, "late", hook=HOOK)
+        index = lab.build_index(["the cat sat"], "late", context=32, on_progress=False)
+        here = lab.activations("London and Paris", "late")
+        never = {n for n in here.indices.tolist() if index.max[n] == 0}
+        assert never
+        found = index.search(text="London and Paris").set_index("feature")["on_text"]
+        assert {n for n in found.index if np.isnan(found[n])} == never
+        assert set(found.index[-len(never) :]) == never
+        assert set(found.index) == set(here.indices.tolist())
+
+    def test_a_text_on_which_nothing_fires_finds_nothing(self, lab, make_tensors):
+        lab.add_sae({**make_tensors(), "b_enc": torch.full((64,), -1e6)}, "silent", hook=HOOK)
+        index = lab.build_index(corpus(5), "silent", context=32, on_progress=False)
+        found = index.search(text="the cat")
+        assert found.empty
+        assert "on_text" in found.columns
 
     def test_specific_to_some_texts(self, lab, index):
         a, b = ["the cat sat", "the cat ran"], ["London and Paris", "hello world"]
@@ -189,6 +227,51 @@ class TestSearch:
     def test_index_without_a_lab_has_no_model(self, index):
         with pytest.raises(LoadError, match="no model"):
             FeatureIndex(index.path).search(text="the cat")
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"checkpoint_seconds": "soon"}, "time between states"),
+        ({"checkpoint_seconds": None}, "time between states"),
+        ({"checkpoint_seconds": True}, "time between states"),
+        ({"checkpoint_seconds": -1}, "time between states"),
+        ({"checkpoint_seconds": float("nan")}, "time between states"),
+        ({"on_progress": 5}, "Progress cannot"),
+        ({"on_progress": "print"}, "Progress cannot"),
+        ({"path": 5}, "no folder for an index"),
+        ({"path": b"x"}, "no folder for an index"),
+        ({"path": ""}, "no folder for an index"),
+        ({"path": "a\0b"}, "no folder for an index"),
+    ],
+)
+def test_odd_arguments_are_refused_before_anything_is_read(lab, tmp_path, monkeypatch, options, match):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IndexBuildError, match=match):
+        lab.build_index(iter(corpus(5)), context=32, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [5, None, "", "a\0b"])
+def test_an_index_is_opened_by_a_path(lab, path):
+    with pytest.raises(IndexBuildError, match="no folder for an index"):
+        lab.load_index(path)
+
+
+def test_the_folder_of_several_indexes_without_a_path_goes_with_the_last(lab, make_tensors):
+    lab.add_sae(make_tensors(seed=1), "other", hook=HOOK)
+    paths = [
+        each.path for each in lab.build_index(corpus(10), ["sae", "other"], context=32, on_progress=False).values()
+    ]
+    folder = paths[0].parent
+    assert folder == paths[1].parent
+    lab.remove("sae")
+    gc.collect()
+    assert not paths[0].exists()
+    assert paths[1].exists()
+    lab.remove("other")
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_saes_of_two_models_do_not_share_passes(lab, make_model, make_tensors):

@@ -99,6 +99,8 @@ BROUGHT_BY = {
     "tokenizers": "transformer-lens",
     "IPython": "ipywidgets",
     "bleach": "nbconvert",
+    "jupyter_core": "nbconvert",
+    "nbformat": "nbconvert",
     "pygments": "nbconvert",
     "tinycss2": "nbconvert",
 }

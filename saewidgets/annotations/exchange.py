@@ -1,4 +1,4 @@
-"""Annotations from and to single files: CSV, JSON and Neuronpedia's explanations."""
+"""Annotations from and to single files: CSV, JSON, Neuronpedia's explanations, dashboards of other tools."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from saewidgets.annotations.neuronpedia import from_neuronpedia, is_neuronpedia
+from saewidgets.annotations.sae_dashboard import Decode, find_dashboards, from_dashboards
 from saewidgets.annotations.tables import Operation, from_csv, from_json, to_csv, to_json
 from saewidgets.errors import AnnotationError, StoreError
 from saewidgets.results.annotation import Annotation, Target
@@ -19,16 +20,21 @@ BYTES_LIMIT = 256 * 2**20
 
 
 def operations_of(
-    path: str | os.PathLike[str], base: Target | None = None, source: str | None = None, d_sae: int | None = None
-) -> list[Operation]:
+    path: str | os.PathLike[str], base: Target | None = None, source: str | None = None, d_sae: int | None = None, *,
+    decode: Decode | None = None, bos: bool = True,
+) -> list[Operation]:  # fmt: skip
     """What a file says, as operations for :meth:`AnnotationStore.write`; its content tells what it is.
 
     Args:
-        path: A ``.csv`` of ours or with the columns ``feature`` and ``label``; a ``.json`` of ours; or explanations of
-            Neuronpedia as ``.json`` or ``.jsonl``. Each may be gzipped. 256 MiB at most.
+        path: A ``.csv`` of ours or with the columns ``feature`` and ``label``; a ``.json`` of ours; explanations of
+            Neuronpedia as ``.json`` or ``.jsonl``; or the ``batch-0.json`` of SAEDashboard, or what
+            ``SaeVisData.save_json`` wrote, whose strongest examples are pinned
+            (:mod:`saewidgets.annotations.sae_dashboard`). Each may be gzipped. 256 MiB at most.
         base: The SAE that rows belong to which name none: a target with its model, hook and content hash.
         source: Of Neuronpedia: the ``layer`` that is wanted.
         d_sae: Number of features of the SAE, where known.
+        decode: Of ``SaeVisData.save_json``: from token ids to their text.
+        bos: Of dashboards: whether the model puts BOS in front, which the positions of examples count.
 
     Raises:
         AnnotationError: The file cannot be read, or is something else.
@@ -38,16 +44,24 @@ def operations_of(
     name = path.name.removesuffix(".gz")
     if name.endswith(".csv"):
         return _bounded(from_csv(text, base), d_sae)
+    if (found := find_dashboards(text)) is not None:
+        if base is None:
+            raise _which_sae(found.tool, path)
+        return from_dashboards(text, base, d_sae, decode, bos)
     data = _json(text, path)
     if isinstance(data, dict) and "format" in data:
         return _bounded(from_json(text, base), d_sae)
     if not is_neuronpedia(data):
-        expected = "a CSV or JSON of annotations, or Neuronpedia's explanations"
+        expected = "a CSV or JSON of annotations, Neuronpedia's explanations, or dashboards of SAEDashboard or sae_vis"
         raise AnnotationError("This file has no annotations.", got=path.name, expected=expected)
     if base is None:
-        do = "import it with lab.import_annotations(path, sae=...)"
-        raise AnnotationError("Neuronpedia does not say which of your SAEs it means.", got=path.name, do=do)
+        raise _which_sae("Neuronpedia", path)
     return from_neuronpedia(data, base, source, d_sae)
+
+
+def _which_sae(who: str, path: Path) -> AnnotationError:
+    do = "import it with lab.import_annotations(path, sae=...)"
+    return AnnotationError(f"{who} does not say which of your SAEs it means.", got=path.name, do=do)
 
 
 def _bounded(operations: list[Operation], d_sae: int | None) -> list[Operation]:
@@ -80,14 +94,28 @@ def _json(text: str, path: Path) -> object:
     try:
         try:
             return json.loads(text)
-        except ValueError:
-            lines = [line for line in text.split("\n") if line.strip()]
-            if len(lines) < 2:
-                raise
-            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            return _lines(text, error)
     except (ValueError, RecursionError) as error:
         got = f"{path.name}: {'nested too deeply' if isinstance(error, RecursionError) else error}"[:200]
         raise AnnotationError("The file is not JSON.", got=got) from error
+
+
+def _lines(text: str, whole: ValueError) -> list[object]:
+    """One JSON text a line; where not even the first line is one, what is wrong with the text as a whole."""
+    found: list[object] = []
+    for n, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            if not found:
+                raise whole from None
+            raise ValueError(f"line {n}: {getattr(error, 'msg', error)}") from None
+    if len(found) < 2:
+        raise whole
+    return found
 
 
 def write_annotations(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from saewidgets.annotations.tables import Operation
 from saewidgets.errors import AnnotationError
-from saewidgets.results.annotation import NAME_LIMIT, Annotation, Target
+from saewidgets.results.annotation import NAME_LIMIT, TEXT_LIMIT, Annotation, Target
 
 NAME = "Neuronpedia"
 
@@ -84,6 +84,9 @@ def _found(n: int, each: Mapping[str, Any]) -> _Found:
     if isinstance(index, bool) or not isinstance(index, int) or index < 0 or not isinstance(text, str):
         got = f"entry {n + 1}: index {index!r}, description {type(text).__name__}"[:120]
         raise AnnotationError("This is no explanation.", got=got, expected="an index and a description")
+    if len(text) > TEXT_LIMIT:
+        got = f"entry {n + 1}: {len(text):,} characters"
+        raise AnnotationError("An explanation is too long.", got=got, expected=f"{TEXT_LIMIT:,} at most")
     by = [str(each[name]) for name in ("explanationModelName", "typeName") if each.get(name)]
     origin = "/".join(str(each.get(name) or "") for name in ("modelId", "layer"))
     return _Found(origin, index, text.strip(), ", ".join([NAME, *map(_name, by)])[:NAME_LIMIT])

@@ -1,6 +1,6 @@
 """The command ``saewidgets``.
 
-Exit status: 0 done, 1 something is wrong and was said, 2 the command was not understood.
+Exit status: 0 done, 1 something is wrong and was said, 2 the command was not understood, 130 it was interrupted.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # | head
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the interpreter's last flush
         return 1
+    except OSError as error:  # what a disk or a name can do, such as one that is too long
+        name = "" if error.filename is None else f": {str(error.filename)[:200]}"
+        print(one_line(f"{error.strerror or error}{name}"), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +102,14 @@ def _clean(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "say what is installed and what works here, without the network; status 1 where something needed does not"
-    parser = commands.add_parser("doctor", help=text, description=text)
+    more = "With NOTEBOOK, --sae or --model only these are looked at. Nothing is changed or fetched."
+    parser = commands.add_parser("doctor", help=text, description=f"{text}. {more}")
+    help_ = "say whether Jupyter trusts it here, and what its readers see"
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help=help_)
+    parser.add_argument("--sae", metavar="FOLDER", help="say whether this SAE will work: its kind, shapes and weights")
+    parser.add_argument("--model", metavar="FOLDER", help="and whether it fits this model, a folder on this computer")
+    parser.add_argument("--hook", metavar="HOOK", help="the hook point that the SAE reads, where not its own")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="do not run the bundled model")
     parser.set_defaults(run=_run_doctor)
 
@@ -140,4 +153,6 @@ def _run_clean(options: argparse.Namespace) -> int:
 def _run_doctor(options: argparse.Namespace) -> int:
     from saewidgets.cli.doctor import examine
 
-    return examine(quick=options.quick)
+    return examine(
+        options.notebooks, options.sae, options.model, options.hook, quick=options.quick, as_json=options.json
+    )

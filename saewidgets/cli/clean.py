@@ -33,7 +33,7 @@ def clean_notebooks(paths: Sequence[str], only_check: bool) -> int:
     dirty = 0
     for each in paths:
         path = Path(each)
-        before = _read(path)
+        before = read_notebook(path)
         after = cleaned(before, path.name)
         dirty += after != before
         if after == before:
@@ -46,7 +46,12 @@ def clean_notebooks(paths: Sequence[str], only_check: bool) -> int:
     return 1 if only_check and dirty else 0
 
 
-def _read(path: Path) -> bytes:
+def read_notebook(path: Path) -> bytes:
+    """A notebook's bytes.
+
+    Raises:
+        LoadError: It cannot be read, or is too large.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(BYTES_LIMIT + 1)

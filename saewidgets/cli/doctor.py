@@ -7,13 +7,15 @@ import platform
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
 import saewidgets
+from saewidgets.cli.doctor_hosts import host_findings, numbers
+from saewidgets.cli.finding import Finding, say
+from saewidgets.errors import LoadError
 
 PACKAGE = Path(saewidgets.__file__).parent
 PYTHON = (3, 11)
@@ -27,39 +29,49 @@ PACKAGES = (
     ("numpy", "numpy", ""),
     ("pandas", "pandas", ""),
     ("safetensors", "safetensors", ""),
+    ("altair", "altair", ""),
+    ("pyarrow", "pyarrow", ""),
     ("sae-lens", "sae_lens", "its objects cannot be handed over; its folders can"),
     ("jupyterlab", "jupyterlab", "another notebook is needed to see live views"),
     ("ipykernel", "ipykernel", "notebooks need a kernel"),
     ("nbconvert", "nbconvert", "notebooks cannot be exported"),
-)
-
-# A variable of the environment, and the host that sets it.
-HOSTS = (
-    ("COLAB_RELEASE_TAG", "Google Colab"),
-    ("KAGGLE_KERNEL_RUN_TYPE", "Kaggle"),
-    ("VSCODE_PID", "VS Code"),
-    ("JUPYTERHUB_USER", "JupyterHub"),
-    ("JPY_SESSION_NAME", "Jupyter"),
-    ("MARIMO_VERSION", "marimo"),
+    ("vl-convert-python", "vl_convert", "pictures are SVG, not PNG"),
 )
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at; ``state`` is "ok", "missing" (not needed by all) or "FAILS"."""
+def examine(
+    notebooks: Sequence[str] = (), sae: str | None = None, model: str | None = None, hook: str | None = None,
+    quick: bool = False, as_json: bool = False,
+) -> int:  # fmt: skip
+    """Print what was found; 1 where something fails.
 
-    state: str
-    what: str
-    detail: str
+    Args:
+        notebooks: Only these are looked at, where there are any.
+        sae: Folder of an SAE; then only it and the model are looked at.
+        model: Folder of a model.
+        hook: Hook point that the SAE reads, where not the one that it says itself.
+        quick: Whether the bundled model is left out.
+        as_json: Whether to print one JSON object.
+    """
+    if hook is not None and sae is None:
+        raise LoadError("A hook point is that of an SAE.", got=f"--hook {hook}", do="name the SAE with --sae")
+    return say(_asked(notebooks, sae, model, hook, quick), as_json)
 
 
-def examine(quick: bool = False) -> int:
-    """Print what was found; 1 where something fails."""
-    failed = 0
-    for finding in findings(quick):
-        print(f"{finding.state:<8} {finding.what:<17} {finding.detail}", flush=True)
-        failed += finding.state == "FAILS"
-    print(f"{failed} of these must be mended" if failed else "everything that is needed works")
-    return 1 if failed else 0
+def _asked(
+    notebooks: Sequence[str], sae: str | None, model: str | None, hook: str | None, quick: bool
+) -> Iterator[Finding]:
+    if not notebooks and sae is None and model is None:
+        yield from findings(quick)
+        return
+    if notebooks:
+        from saewidgets.cli.doctor_notebook import notebook_findings
+
+        yield from notebook_findings(notebooks)
+    if sae is not None or model is not None:
+        from saewidgets.cli.doctor_sae import sae_findings
+
+        yield from sae_findings(sae, model, hook)
 
 
 def findings(quick: bool = False) -> Iterator[Finding]:
@@ -68,22 +80,14 @@ def findings(quick: bool = False) -> Iterator[Finding]:
     enough = sys.version_info >= PYTHON
     needed = "" if enough else f"; {'.'.join(map(str, PYTHON))} or newer is needed"
     yield Finding("ok" if enough else "FAILS", "python", f"{platform.python_version()}, {platform.platform()}{needed}")
-    yield Finding("ok", "host", host())
     for distribution, module, without in PACKAGES:
         yield _package(distribution, module, without)
+    yield from host_findings()
     yield _scripts()
     yield _annotations_folder()
     yield _assets()
     if not quick:
         yield _bundled_model()
-
-
-def host() -> str:
-    """The notebook that this runs in, as far as the environment tells."""
-    found = [name for variable, name in HOSTS if variable in os.environ]
-    if os.environ.get("TERM_PROGRAM") == "vscode" and "VS Code" not in found:
-        found.append("VS Code")
-    return ", ".join(found) or "a terminal"
 
 
 def _package(distribution: str, module: str, without: str) -> Finding:
@@ -115,17 +119,12 @@ def _range_of(distribution: str) -> str:
 
 def _within(version: str, wanted: str) -> bool:
     """Whether a version is in a range of ``>=`` and ``<``, by its first three numbers."""
-    own = _numbers(version)
+    own = numbers(version)
     for part in filter(None, wanted.split(",")):
         sign, bound = re.fullmatch(r"\s*([<>=!~]+)\s*(\S+)\s*", part.strip("() ")).groups()  # type: ignore[union-attr]
-        if (sign == ">=" and own < _numbers(bound)) or (sign == "<" and own >= _numbers(bound)):
+        if (sign == ">=" and own < numbers(bound)) or (sign == "<" and own >= numbers(bound)):
             return False
     return True
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    found = [int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:3]]
-    return (*found, *(0,) * (3 - len(found)))
 
 
 def _scripts() -> Finding:

@@ -111,7 +111,8 @@ class FeatureIndex:
         corpus = self.manifest["corpus"]
         masked = f"; {corpus['n_special']:,} special tokens masked" if corpus["n_special"] else ""
         sinks = f", {corpus['n_sinks']:,} sinks" if corpus["n_sinks"] else ""
-        return f"index of {corpus['n_tokens']:,} tokens of {corpus['n_texts']:,} texts{masked}{sinks}"
+        odd = f"; {corpus['n_nonfinite']:,} activations that are not finite left out" if corpus["n_nonfinite"] else ""
+        return f"index of {corpus['n_tokens']:,} tokens of {corpus['n_texts']:,} texts{masked}{sinks}{odd}"
 
     @property
     def count(self) -> np.ndarray:
@@ -180,7 +181,7 @@ class FeatureIndex:
         Args:
             label: Features whose label holds this text.
             text: Features that fire on a text, or on several in a list; column ``on_text`` is their largest activation
-                there as a share of their maximum.
+                there as a share of their maximum, and NaN for a feature that never fires in the corpus.
             density: Features that fire on a share of the tokens from low to high, both included.
             token: Features some of whose top contexts are largest at this token, given as text or id; column
                 ``at_token`` is their share.
@@ -190,6 +191,9 @@ class FeatureIndex:
         Raises:
             IndexBuildError: A range of densities that is none, or two lists that are none.
             LoadError: A model is needed, and the index is not held by a lab.
+
+        Warns:
+            CutTextWarning: A text is longer than what the model reads at once; its end was not looked at.
 
         Example:
             >>> index.search(density=(1e-4, 1e-2), token=" London")  # doctest: +SKIP
@@ -207,15 +211,16 @@ class FeatureIndex:
             found["at_token"] = search.share_at_token(top, positions, self._stored.tables["tokens.arrow"]["id"], wanted)
             order.append("at_token")
         if text is not None:
-            prompts = self._needed().read(split_prompts(text)[0])
-            found["on_text"] = search.largest_on(prompts, self.d_sae) / np.where(self.max > 0, self.max, 1)
+            largest = search.largest_on(self._read(split_prompts(text)[0]), self.d_sae)
+            found["on_text"] = np.divide(largest, self.max, out=np.full(self.d_sae, np.nan), where=self.max > 0)
+            kept &= largest > 0
             order.append("on_text")
         if specific_to is not None:
             found["share_a"], found["share_b"] = self._shares(specific_to)
             found["specific"] = found["share_a"] - found["share_b"]
             order.append("specific")
         for column in order:
-            kept &= found[column].to_numpy() > 0
+            kept &= ~(found[column].to_numpy() <= 0)
         return found[kept].sort_values([*order[::-1], "density"], ascending=False, kind="stable").reset_index(drop=True)
 
     def _shares(self, texts: Any) -> list[np.ndarray]:
@@ -224,7 +229,14 @@ class FeatureIndex:
                 "Features are specific to some texts against others.", got=repr(texts)[:80],
                 expected="two lists of texts",
             )  # fmt: skip
-        return [search.share_of_texts(self._needed().read(list(each)), self.d_sae) for each in texts]
+        a, b = self._read(list(texts[0]), 4), self._read(list(texts[1]), 4)
+        return [search.share_of_texts(a, self.d_sae), search.share_of_texts(b, self.d_sae)]
+
+    def _read(self, prompts: list[Any], stacklevel: int = 3) -> Sequence[Activations]:
+        """Activations on texts; says where they were cut."""
+        found = self._needed().read(prompts)
+        search.warn_of_cut(found, stacklevel)
+        return found
 
     def _needed(self) -> Source:
         if self._bound is None:

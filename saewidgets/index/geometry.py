@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from saewidgets.errors import HookPointError
 from saewidgets.models import LanguageModel
 from saewidgets.results import FeatureId
 from saewidgets.results.feature_stats import Histogram, LogitEffects, Neighbour, NeuronAlignment, TokenEffect
@@ -19,6 +20,14 @@ from saewidgets.saes import SAE
 N_LOGITS, N_LOGIT_BINS, N_NEIGHBOURS, N_NEURONS = 10, 50, 10, 3
 _CHUNK = 128
 _AT_RESIDUAL = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
+# Of a block: what is added to the residual stream, or is it. Other names may stand for the same hook point.
+_ATTENTION, _MLP = "hook_attn_out", "hook_mlp_out"
+_WRITES = ("hook_resid_pre", "hook_resid_post", _ATTENTION, _MLP)
+# Names of the last sum of a part, which holds the same numbers where no norm lies between.
+_LAST_SUM = {
+    _ATTENTION: ("attn.hook_out", "attn.o.hook_out", "attn.hook_hidden_states"),
+    _MLP: ("mlp.hook_out", "mlp.out.hook_out"),
+}
 
 Columns = dict[str, np.ndarray]
 
@@ -188,12 +197,41 @@ class Geometry:
         hook, block = self._sae.hook, self._block
         if hook.endswith("hook_z") and block is not None:
             W_O = getattr(self._model.model, "W_O", None)
-            return rows @ W_O[block].detach().flatten(0, 1).to(rows) if isinstance(W_O, Tensor) else None
-        return rows if rows.shape[1] == self._model.d_model and hook.endswith(_AT_RESIDUAL) else None
+            if not isinstance(W_O, Tensor) or not self._adds(_ATTENTION):
+                return None
+            return rows @ W_O[block].detach().flatten(0, 1).to(rows)
+        return rows if rows.shape[1] == self._model.d_model and self._at_residual else None
 
     @cached_property
     def _block(self) -> int | None:
         return self._model.site(self._sae.hook).block
+
+    @cached_property
+    def _at_residual(self) -> bool:
+        """Whether what the hook point holds is the residual stream, or is added to it as it is."""
+        hook, point = self._sae.hook, self._model.site(self._sae.hook).read
+        if hook.endswith(_AT_RESIDUAL):
+            return True
+        if self._block is None:
+            return False
+        own = hook.removeprefix(f"blocks.{self._block}.")
+        if any(self._point(name) is point for name in _WRITES):
+            return True
+        return any(own in names and self._adds(part) for part, names in _LAST_SUM.items())
+
+    def _adds(self, part: str) -> bool:
+        """Whether the last sum of attention or MLP is added to the residual stream as it is: no norm lies between."""
+        outermost = self._point(_LAST_SUM[part][0])
+        if outermost is None:  # a HookedTransformer, which has no such name
+            return not getattr(getattr(self._model.model, "cfg", None), "use_normalization_before_and_after", False)
+        return outermost is self._point(part)
+
+    def _point(self, name: str) -> Any:
+        """A hook point of the SAE's block; None where it has none of that name."""
+        try:
+            return self._model.resolve(f"blocks.{self._block}.{name}")
+        except HookPointError:
+            return None
 
     @torch.no_grad()
     def effects(self, features: Int[Tensor, " n"]) -> Float[Tensor, "n d_vocab"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,10 @@ import numpy as np
 
 from saewidgets.errors import IndexBuildError
 from saewidgets.results import Activations
+
+
+class CutTextWarning(UserWarning):
+    """Texts that were looked at were longer than what the model reads at once; their ends were not looked at."""
 
 
 def labelled(labels: Any, d_sae: int, label: Any) -> np.ndarray:
@@ -48,6 +53,21 @@ def share_at_token(values: np.ndarray, positions: np.ndarray, tokens: np.ndarray
     held = values > 0
     hits = held & (tokens[np.minimum(positions, max(len(tokens) - 1, 0))] == token) if len(tokens) else held & False
     return hits.sum(1) / np.maximum(held.sum(1), 1)
+
+
+def warn_of_cut(prompts: Sequence[Activations], stacklevel: int) -> None:
+    """Say how many texts were cut to the model's context.
+
+    Args:
+        prompts: Activations on the texts.
+        stacklevel: Of the caller whom it concerns, counted from here.
+    """
+    cut = [prompt.prompt_tokens for prompt in prompts if prompt.prompt_tokens.n_dropped]
+    if cut:
+        read, lost = len(cut[0]), sum(tokens.n_dropped for tokens in cut)
+        who = "The text is" if len(prompts) == 1 else f"{len(cut)} of {len(prompts)} texts are"
+        what = f"{who} longer than the {read} tokens that the model reads at once: the last {lost:,} were not looked at"
+        warnings.warn(f"{what}. Split long texts and pass a list", CutTextWarning, stacklevel + 1)
 
 
 def largest_on(prompts: Sequence[Activations], d_sae: int) -> np.ndarray:

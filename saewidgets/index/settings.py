@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -55,6 +56,29 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
         return asdict(self)
+
+
+def check_reporting(on_progress: Any, checkpoint_seconds: Any) -> None:
+    """Pass if a build can report so.
+
+    Args:
+        on_progress: A function, None, True or False.
+        checkpoint_seconds: A number >= 0.
+
+    Raises:
+        IndexBuildError: Not such.
+    """
+    if not (on_progress is None or isinstance(on_progress, bool) or callable(on_progress)):
+        expected = "a function of a Progress, or False for nothing"
+        raise IndexBuildError("Progress cannot be told to this.", got=repr(on_progress)[:80], expected=expected)
+    seconds = -1.0
+    if not isinstance(checkpoint_seconds, bool | str | bytes):
+        with suppress(TypeError, ValueError, OverflowError):
+            seconds = float(checkpoint_seconds)
+    if not seconds >= 0:
+        raise IndexBuildError(
+            "This is no time between states saved.", got=repr(checkpoint_seconds)[:80], expected="seconds, 0 or more"
+        )
 
 
 class Progress(NamedTuple):

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
 
 from saewidgets.analysis.activations import activations
-from saewidgets.errors import LoadError, MismatchError, UnknownNameError
+from saewidgets.errors import MismatchError, UnknownNameError
 from saewidgets.index import store
 from saewidgets.index.build import BUILD, Builder, begin_anew, has_begun, probe
 from saewidgets.index.corpus import Corpus
 from saewidgets.index.engines import check_engine
 from saewidgets.index.feature_index import FeatureIndex, Source
+from saewidgets.index.folders import as_path, discard, folder_for, folder_name
 from saewidgets.index.geometry import Geometry
-from saewidgets.index.settings import BATCH_TOKENS, BATCH_TOKENS_CPU, Progress, Settings
+from saewidgets.index.settings import BATCH_TOKENS, BATCH_TOKENS_CPU, Settings, check_reporting
 from saewidgets.lab.holdings import Holdings
 from saewidgets.results import Activations, FeatureStats
-from saewidgets.results.steering_vector import Number
 
 
 class Indexing(Holdings):
@@ -45,7 +43,7 @@ class Indexing(Holdings):
         texts: Any,
         sae: str | Sequence[str] | None = None,
         context: int = 128,
-        path: str | Path | None = None,
+        path: Any = None,
         *,
         batch_size: int | None = None,
         examples: int = 20,
@@ -53,10 +51,10 @@ class Indexing(Holdings):
         seed: int = 0,
         mask_special: bool = True,
         mask_sinks: bool = False,
-        on_progress: Callable[[Progress], object] | bool | None = None,
+        on_progress: Any = None,
         resume: bool = True,
         weights: bool | None = None,
-        checkpoint_seconds: Number = 60,
+        checkpoint_seconds: Any = 60,
         engine: str | None = None,
         workers: int | None = None,
     ) -> Any:
@@ -100,8 +98,8 @@ class Indexing(Holdings):
             The lab holds them, and :meth:`feature` reads them.
 
         Raises:
-            IndexBuildError: No token to count, a number out of its range, an engine that is not installed, or a
-                worker that failed.
+            IndexBuildError: No token to count, a number out of its range, an argument of another type, an engine that
+                is not installed, or a worker that failed.
             PromptError: Something among the texts that is none; names its number.
             MismatchError: ``path`` holds an index of another SAE, corpus or other settings, or SAEs of several models.
             LoadError: ``path`` holds other files.
@@ -123,9 +121,10 @@ class Indexing(Holdings):
             settings, batch_size=_windows_at_once(model, settings.context) if batch_size is None else batch_size
         )
         check_engine(engine, workers)
+        check_reporting(on_progress, checkpoint_seconds)
         reading = {"checkpoint_seconds": checkpoint_seconds, "engine": engine, "workers": workers}
-        folder = _folder(path)
-        targets = {each: folder / _folder_name(each) if several else folder for each in names}
+        folder = folder_for(path)
+        targets = {each: folder / folder_name(each) if several else folder for each in names}
         try:
             whole = self._build(names, texts, folder, targets, settings, on_progress, resume, reading)
             found = {each: self.load_index(targets[each], each) for each in names} if whole else None
@@ -138,7 +137,7 @@ class Indexing(Holdings):
                 index.keep_weights(at_most=float("inf") if weights else self._work_of(index) / 20)
         if path is None and found is not None:
             for index in found.values():
-                weakref.finalize(index, shutil.rmtree, index.path, ignore_errors=True)
+                weakref.finalize(index, discard, index.path, folder)
         elif path is None:
             shutil.rmtree(folder)
         return found if several or found is None else found[names[0]]
@@ -160,7 +159,7 @@ class Indexing(Holdings):
         model = self.model_of(names[0])
         return Builder(model, pairs, texts, folder, settings, on_progress, **reading).run()
 
-    def load_index(self, path: str | Path, sae: str | None = None) -> FeatureIndex:
+    def load_index(self, path: Any, sae: str | None = None) -> FeatureIndex:
         """Open an index and hold it; where the SAE has no density and no maxima of its own, they are taken from it.
 
         Args:
@@ -168,11 +167,12 @@ class Indexing(Holdings):
             sae: Name of the SAE; by default the one that it was built with, whatever it is called here.
 
         Raises:
+            IndexBuildError: No path.
             LoadError: It is no index, one of a newer version, or one that is cut short or damaged.
             MismatchError: It was built with another SAE, or another model.
             UnknownNameError: There is no such SAE.
         """
-        folder = Path(path).expanduser()
+        folder = as_path(path)
         own = store.read_manifest(folder)["sae"]
         name = self._sae_of(own) if sae is None else self.sae_name(sae)
         held = self._saes[name]
@@ -317,18 +317,3 @@ def _windows_at_once(model: Any, context: int) -> int:
     """How many windows run together where nobody says."""
     tokens = BATCH_TOKENS_CPU if model.device.type == "cpu" else BATCH_TOKENS
     return max(1, tokens // min(context, model.n_ctx))
-
-
-def _folder(path: str | Path | None) -> Path:
-    if path is None:
-        return Path(tempfile.mkdtemp(prefix="saewidgets-index-"))
-    folder = Path(path).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise LoadError(f"{folder} is no folder.", expected="a new or empty folder, or one with an index")
-    return folder
-
-
-def _folder_name(sae: str) -> str:
-    """A file name for any name of an SAE; different names have different ones."""
-    name = quote(sae, safe=" ")
-    return name.replace(".", "%2E") if not name.strip(".") or name == BUILD else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from saewidgets.annotations.records import checked_name
 from saewidgets.errors import AnnotationError, FeatureIndexError, SpecificityError
 from saewidgets.results import FeatureId
 from saewidgets.widgets.dashboard_notes import annotate
@@ -80,10 +81,10 @@ class DashboardRequests(DashboardWork):
             self._show_rating()
 
     def _rater_of(self, message: dict[str, Any]) -> str:
-        rater = message.get("rater") or self._rater or self.lab.annotations.author
-        if not isinstance(rater, str):
-            raise AnnotationError("This is no name of a rater.", got=repr(rater)[:80], expected="text")
-        return rater
+        rater = message.get("rater")
+        if rater is None or (isinstance(rater, str) and not rater.strip()):
+            rater = self._rater or self.lab.annotations.author
+        return checked_name(rater.strip() if isinstance(rater, str) else rater, "The name of a rater")
 
     # ---- specificity -------------------------------------------------------------------------------------------------
 

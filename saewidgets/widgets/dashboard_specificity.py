@@ -132,13 +132,20 @@ def _quoted(part: str) -> str | None:
 def blind(stats: FeatureStats, rater: str) -> dict[str, Example]:
     """Examples from all intervals that have some, at most fifty, in an order that tells nothing of their activation.
 
-    The order and the keys depend on the feature and the rater alone, so that a rater who comes back goes on.
+    The order and the keys depend on the feature and the rater alone, so that a rater who comes back goes on. Examples
+    with the same window and token share a rating, and are shown once.
     """
     drawn: list[tuple[str, Example]] = []
+    seen: set[tuple[bytes, int]] = set()
     for turn in range(max((len(interval.examples) for interval in stats.intervals), default=0)):
         for n, interval in enumerate(stats.intervals):
-            if turn < len(interval.examples) and len(drawn) < ITEMS:
-                drawn.append((_key(stats.feature, rater, n, turn), interval.examples[turn]))
+            if turn >= len(interval.examples) or len(drawn) >= ITEMS:
+                continue
+            example = interval.examples[turn]
+            same = (example.ids.tobytes(), example.position)
+            if same not in seen:
+                seen.add(same)
+                drawn.append((_key(stats.feature, rater, n, turn), example))
     return dict(sorted(drawn, key=lambda one: one[0]))
 
 

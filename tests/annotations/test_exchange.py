@@ -122,6 +122,14 @@ BAD = {
     "np-index.json": (b'[{"index": -1, "description": "y"}]', "no explanation"),
     "np-far.json": (b'[{"index": 99, "description": "y"}]', "another SAE"),
     "np-text.json": (b'[{"index": 1, "description": 5}]', "no explanation"),
+    "np-nan.json": (b'[{"index": NaN, "description": "y"}]', "no explanation"),
+    "np-long.json": (b'[{"index": 1, "description": "' + b"x" * 10_000_000 + b'"}]', r"too long(?s:.*)entry 1"),
+    "np-surrogate.json": (b'[{"index": 1, "description": "\\ud800"}]', "not valid Unicode"),
+    "np-nested.json": (b'[{"index": 1, "description": {"a": []}}]', "no explanation"),
+    "np-list.json": (b'{"index": 1, "explanations": 5}', "no explanations"),
+    "lines.jsonl": (b'{"index": 1, "description": "a"}\n\n{"index": 2,\n', "line 3: Expecting property name"),
+    "whole.json": (b'{\n "index": 1,\n "description": }', "line 3 column 17"),
+    "digits.json": (b'[{"index": ' + b"9" * 10_000 + b', "description": "a"}]', "not JSON"),
 }
 
 

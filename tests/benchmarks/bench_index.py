@@ -93,7 +93,7 @@ class InTurns:
             self.texts[run] += len(ids)
         self.done = progress.tokens // CONTEXT
 
-    def for_all(self, run: object) -> float:
+    def for_all(self, run: Any) -> float:
         """Seconds that all tokens would have taken."""
         return self.seconds[run] * len(self.ids) / self.texts[run]
 

@@ -330,10 +330,13 @@ class TestErrors:
         tensors["W_enc"][:, 3] = 3e38
         lab = sw.Lab(bridge)
         lab.add_sae(tensors, hook=HOOK)
+        lab.add_sae(make_tensors(), "plain", hook=HOOK)
         index = lab.build_index(texts, context=32, on_progress=False)
         assert index.manifest["corpus"]["n_nonfinite"] == lab.activations(texts).prompts[0].n_nonfinite + sum(
             prompt.n_nonfinite for prompt in lab.activations(texts).prompts[1:]
         )
+        assert f"{index.manifest['corpus']['n_nonfinite']:,} activations that are not finite left out" in index.sample
+        assert "finite" not in lab.build_index(texts, "plain", context=32, on_progress=False).sample
         assert np.isfinite(index.max).all()
 
     def test_manifest_is_plain_json(self, built):

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import saewidgets as sw
+from saewidgets.errors import HookPointError
 from saewidgets.index.geometry import Geometry
+from saewidgets.models import load_model
 from saewidgets.results import FeatureId
 from saewidgets.saes import load_sae
 from tests.conftest import TL_MAJOR
@@ -105,6 +107,57 @@ def test_heads_go_through_their_output_matrix(lab, make_tensors):
 def test_no_logit_effects_where_there_is_no_direct_path(lab, make_tensors):
     sae = load_sae(make_tensors(d_in=64), "blocks.0.mlp.hook_out")
     assert Geometry(lab.model_of(), "x", sae, {}).logits(4) is None
+
+
+PARTS = (
+    "hook_resid_pre", "hook_in", "hook_resid_mid", "hook_resid_post", "hook_out", "hook_attn_out", "hook_mlp_out",
+    "attn.hook_out", "attn.o.hook_out", "mlp.hook_out", "mlp.out.hook_out", "ln1.hook_out", "ln2.hook_in",
+    "ln2.hook_out", "ln1_post.hook_in", "ln1_post.hook_out", "ln2_post.hook_in", "ln2_post.hook_out", "attn.hook_in",
+    "mlp.hook_in",
+)  # fmt: skip
+
+
+def changes_the_stream(bridge: Any, hook: str, block: int) -> bool:
+    """Whether what is added at a hook point is added to the residual stream too: behind attention, or the block."""
+    ids, delta = torch.tensor([[5, 6, 7]]), torch.full((32,), 0.1)
+
+    def read(at: str, *edits: Any) -> torch.Tensor:
+        held = []
+        with torch.no_grad():
+            bridge.run_with_hooks(ids, fwd_hooks=[*edits, (at, lambda x, hook: held.append(x.clone()))])
+        return held[0]
+
+    edit = (hook, lambda x, hook: x + delta)
+    places = [f"blocks.{block}.hook_resid_post"]
+    places += [f"blocks.{block}.ln2.hook_in"] if hasattr(bridge.blocks[block], "ln2") else []
+    return any(torch.allclose(read(at, edit) - read(at), delta, atol=1e-4) for at in places)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "gemma2", "neox", "llama"])
+def test_hook_points_that_write_into_the_residual_stream_have_logit_effects(make_hf_folder, make_tensors, architecture):
+    """Under all their names; gemma's attention and MLP pass a norm first, by their own names they have none."""
+    model: Any = load_model(make_hf_folder(architecture))
+    tried = set()
+    for part in PARTS:
+        hook = f"blocks.1.{part}"
+        try:
+            found = Geometry(model, "sae", load_sae(make_tensors(), hook), {}).logits(3) is not None
+        except HookPointError:
+            continue
+        entering = part in {"hook_resid_pre", "hook_in"}  # the block adds more to these
+        expected = entering or changes_the_stream(model.model, hook, 1)
+        assert found == (expected and part != "ln2.hook_in"), hook  # edits there reach the MLP alone
+        tried.add((part, found))
+    assert ("mlp.hook_out", architecture != "gemma2") in tried
+    assert ("attn.hook_out", architecture != "gemma2") in tried
+    assert ("hook_mlp_out", True) in tried
+
+
+def test_heads_behind_which_a_norm_lies_have_no_logit_effects(make_hf_folder, make_tensors):
+    for architecture, expected in (("gemma2", False), ("llama", True)):
+        model = load_model(make_hf_folder(architecture))
+        sae = load_sae(make_tensors(), Z)
+        assert Geometry(model, "z", sae, {}).has_logits is expected
 
 
 def test_neighbours_within_and_across_saes(lab, make_tensors, geometry):

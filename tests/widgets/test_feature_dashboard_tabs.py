@@ -1,5 +1,6 @@
 """Examples, the table, annotations, ratings and specificity."""
 
+import dataclasses
 import gc
 import json
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 import saewidgets as sw
 from saewidgets.widgets import FeatureDashboard
+from saewidgets.widgets.dashboard_specificity import blind
 from saewidgets.widgets.dashboard_wire import pack_feature
 from saewidgets.widgets.worker import worker_of
 from tests.index.test_build import HOOK, corpus
@@ -264,6 +266,29 @@ class TestRating:
         assert [(each.rater, each.score) for each in kept.ratings] == [("ann", 3)]
         assert tell(view, op="rate", key=first, score=None)["error"] == ""
         assert (view._rating["done"], view._rating["items"][0]["score"]) == (0, None)
+
+    def test_the_same_window_and_token_is_shown_once(self, lab, view, name):
+        stats = lab.feature(name)
+        full = [n for n, each in enumerate(stats.intervals) if each.examples]
+        twin = dataclasses.replace(stats.intervals[full[-1]].examples[0], text=10**6)
+        moved = dataclasses.replace(twin, position=(twin.position + 1) % len(twin))
+        wider = dataclasses.replace(stats.intervals[full[0]], examples=(twin, moved, twin))
+        intervals = tuple(wider if n == full[0] else each for n, each in enumerate(stats.intervals))
+        shown = blind(dataclasses.replace(stats, intervals=intervals), "ann")
+        seen = [(each.ids.tobytes(), each.position) for each in shown.values()]
+        assert len(seen) == len(set(seen))
+        assert (twin.ids.tobytes(), moved.position) in seen
+
+    @pytest.mark.parametrize("rater", ["x" * 2000, "a=b", "a;b", "a\nb", "\ud800", 5, ["x"], 0, False])
+    def test_no_such_name_of_a_rater(self, lab, view, rater):
+        assert tell(view, op="rating_begin", rater=rater)["error"]
+        assert view._rating == {}
+        assert tell(view, op="predicate", kind="ratings", rater=rater)["error"]
+
+    def test_a_name_is_taken_without_spaces_around_it(self, view):
+        for given, expected in ((" bob ", "bob"), ("  ", "bob"), (None, "bob")):
+            assert tell(view, op="rating_begin", rater=given)["error"] == ""
+            assert view._rating["rater"] == expected
 
     def test_who_comes_back_goes_on(self, lab, view, name):
         tell(view, op="rating_begin", rater="bob")
