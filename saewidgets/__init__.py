@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from saewidgets.lab import Lab as Lab
     from saewidgets.results import FeatureId as FeatureId
     from saewidgets.results import SteeringVector as SteeringVector
+    from saewidgets.widgets import AttentionPatterns as AttentionPatterns
     from saewidgets.widgets import FeatureDashboard as FeatureDashboard
     from saewidgets.widgets import FeatureRanking as FeatureRanking
     from saewidgets.widgets import SteeringPanel as SteeringPanel
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 # Public name -> module and attribute; None is the module itself.
 _LAZY: dict[str, tuple[str, str | None]] = {
+    "AttentionPatterns": ("saewidgets.widgets", "AttentionPatterns"),
     "FeatureDashboard": ("saewidgets.widgets", "FeatureDashboard"),
     "FeatureId": ("saewidgets.results", "FeatureId"),
     "FeatureRanking": ("saewidgets.widgets", "FeatureRanking"),
@@ -54,6 +56,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
 }
 
 __all__ = [
+    "AttentionPatterns",
     "FeatureDashboard",
     "FeatureId",
     "FeatureRanking",

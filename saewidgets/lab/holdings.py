@@ -127,6 +127,16 @@ class Holdings:
         """
         return self._slots[self._reads[self.sae_name(sae)]].anchor
 
+    def anchor_of_model(self, name: str) -> object:
+        """What the worker of a model belongs to; the model is not built for it.
+
+        Raises:
+            UnknownNameError: There is no such model.
+        """
+        if name not in self._slots:
+            raise _unknown("model", name, self._slots)
+        return self._slots[name].anchor
+
     def remove(self, name: str) -> None:
         """Let go of a model or an SAE; its memory is free once nobody else holds it.
 

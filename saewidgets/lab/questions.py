@@ -9,12 +9,13 @@ from typing import Any, overload
 
 from saewidgets.analysis.ablation import MEMORY, goes_on
 from saewidgets.analysis.activations import activations
+from saewidgets.analysis.attention import attention
 from saewidgets.analysis.attribution import STEPS
 from saewidgets.analysis.ranking import Ranker
 from saewidgets.errors import MismatchError, SaewidgetsError, UnknownNameError
 from saewidgets.lab.holdings import Holdings
 from saewidgets.models import LanguageModel, split_prompts
-from saewidgets.results import Activations, ActivationsBatch, Ranking, RankingBatch, Tokens
+from saewidgets.results import Activations, ActivationsBatch, Attention, Ranking, RankingBatch, Tokens
 
 
 class Questions(Holdings):
@@ -57,6 +58,40 @@ class Questions(Holdings):
         tokens = [_tokens_of(model, each, held.prepend_bos, n if several else None) for n, each in enumerate(prompts)]
         found = activations(model, held, tokens, sae_name=name, mask_special=mask_special)
         return ActivationsBatch(found) if several else found[0]
+
+    def attention(self, prompt: Any, layer: Any, *, model: Any = None) -> Attention:
+        """Which tokens each head of a layer looks at.
+
+        A text is split as for :meth:`activations` with the first SAE of the model, so that positions are the same.
+
+        Args:
+            prompt: Text, or token ids [pos].
+            layer: Number of the layer, from 0 or, below 0, from the last.
+            model: Name of the model; by default the first.
+
+        Raises:
+            PromptError: Empty, not text, or more ids than the context holds.
+            TokenError: A token id outside the vocabulary.
+            HookPointError: There is no such layer, or the model computes no patterns, as with flash attention.
+            MismatchError: Tokens look at later tokens: the model is no decoder.
+            UnknownNameError: There is no such model.
+            NonFiniteError: A weight is NaN or infinite.
+
+        Example:
+            >>> lab.attention("The capital of France is", 1).heads_frame()  # doctest: +SKIP
+        """
+        name = self._model_name(model)
+        reads = self._slots[name].get()
+        begins = next((sae.prepend_bos for one, sae in self._saes.items() if self._reads[one] == name), None)
+        return attention(reads, reads.tokenize(prompt, begins), layer)
+
+    def _model_name(self, model: Any) -> str:
+        """A name of a model that the lab holds; the first for None."""
+        name = next(iter(self._slots), "") if model is None else model
+        if not isinstance(name, str) or name not in self._slots:
+            known = ", ".join(map(repr, self._slots)) or "none are held yet"
+            raise UnknownNameError("The lab has no model of that name.", got=repr(name)[:80], expected=known)
+        return name
 
     def ranker(self, prompt: Any, sae: str | Sequence[str] | None = None, mask_special: bool = True) -> Ranker:
         """One prompt, run once, to be asked about several targets; :meth:`rank` with the forward pass kept.

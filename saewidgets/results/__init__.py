@@ -3,6 +3,7 @@
 from saewidgets.results.activations import Activations, ActivationsBatch, FeatureActivity, FeatureValue
 from saewidgets.results.agreement import Agreement
 from saewidgets.results.annotation import Annotation, Explanation, Pin, Problem, Rating, Target
+from saewidgets.results.attention import AttendedToken, Attention, HeadSummary
 from saewidgets.results.feature_id import FeatureId
 from saewidgets.results.feature_stats import (
     CoFiring,
@@ -53,6 +54,8 @@ __all__ = [
     "ActivationsBatch",
     "Agreement",
     "Annotation",
+    "AttendedToken",
+    "Attention",
     "CoFiring",
     "Coefficient",
     "CoefficientSummary",
@@ -69,6 +72,7 @@ __all__ = [
     "FeatureStats",
     "FeatureValue",
     "Generation",
+    "HeadSummary",
     "Histogram",
     "Interval",
     "IntervalScore",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from saewidgets.results import (
     Activations,
     ActivationsBatch,
+    Attention,
     FeatureStats,
     Generation,
     NextToken,
@@ -17,6 +18,8 @@ from saewidgets.results import (
     SteeringVector,
 )
 from saewidgets.results.snapshot import chart_of, picture
+from saewidgets.views.attention import attention_html, attention_text
+from saewidgets.views.attention_svg import attention_svg
 from saewidgets.views.feature_stats import feature_stats_html, feature_stats_text
 from saewidgets.views.ranking import ranking_batch_html, ranking_html, ranking_text
 from saewidgets.views.ranking_svg import ranking_svg
@@ -38,6 +41,9 @@ from saewidgets.views.token_strip import token_strip_html, token_strip_text
 from saewidgets.views.token_strip_svg import token_strip_svg
 
 __all__ = [
+    "attention_html",
+    "attention_svg",
+    "attention_text",
     "feature_stats_html",
     "feature_stats_text",
     "first_feature",
@@ -82,6 +88,7 @@ def batch_html(batch: ActivationsBatch) -> str:
 
 picture.register(Activations, html)
 picture.register(ActivationsBatch, batch_html)
+picture.register(Attention, attention_html)
 picture.register(FeatureStats, feature_stats_html)
 picture.register(Ranking, ranking_html)
 picture.register(RankingBatch, ranking_batch_html)

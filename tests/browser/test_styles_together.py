@@ -18,7 +18,7 @@ LOOKS = """() => [...document.querySelectorAll(".saew, .saew *")].map((element) 
 })"""
 
 
-@pytest.mark.parametrize("make", VIEWS, ids=["tokens", "ranking", "steering", "dashboard"])
+@pytest.mark.parametrize("make", VIEWS, ids=["tokens", "ranking", "steering", "dashboard", "attention"])
 def test_the_styles_of_other_views_change_nothing(make: Any, browser: Any, tmp_path: Path) -> None:
     path = make().to_html(tmp_path / "view.html")
     page = browser.new_page()

@@ -5,8 +5,9 @@ import weakref
 import pytest
 from IPython.core.formatters import format_display_data
 
-from saewidgets.widgets import FeatureDashboard, FeatureRanking, SteeringPanel, TokenActivations
+from saewidgets.widgets import AttentionPatterns, FeatureDashboard, FeatureRanking, SteeringPanel, TokenActivations
 from saewidgets.widgets.base import WIDGET_VIEW, LiveView
+from tests.widgets.fake_attention_lab import FakeAttentionLab
 from tests.widgets.fake_dashboard_lab import FakeDashboardLab
 from tests.widgets.fake_lab import FakeLab
 from tests.widgets.fake_ranking_lab import FakeRankingLab
@@ -18,8 +19,15 @@ VIEWS = [
     lambda: FeatureRanking(FakeRankingLab(), PROMPT),
     lambda: SteeringPanel(FakeSteeringLab(), PROMPT),
     lambda: FeatureDashboard(FakeDashboardLab(), prompt=PROMPT),
+    lambda: AttentionPatterns(FakeAttentionLab(), PROMPT, 1),
 ]
-LARGEST = {TokenActivations: 20_000, FeatureRanking: 30_000, SteeringPanel: 36_000, FeatureDashboard: 40_000}
+LARGEST = {
+    TokenActivations: 20_000,
+    FeatureRanking: 30_000,
+    SteeringPanel: 36_000,
+    FeatureDashboard: 40_000,
+    AttentionPatterns: 20_000,
+}
 """Bytes of script and style together."""
 
 
