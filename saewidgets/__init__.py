@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from saewidgets.results import FeatureId as FeatureId
     from saewidgets.results import SteeringVector as SteeringVector
     from saewidgets.widgets import AttentionPatterns as AttentionPatterns
+    from saewidgets.widgets import Explorer as Explorer
     from saewidgets.widgets import FeatureDashboard as FeatureDashboard
     from saewidgets.widgets import FeatureRanking as FeatureRanking
     from saewidgets.widgets import SteeringPanel as SteeringPanel
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 # Public name -> module and attribute; None is the module itself.
 _LAZY: dict[str, tuple[str, str | None]] = {
     "AttentionPatterns": ("saewidgets.widgets", "AttentionPatterns"),
+    "Explorer": ("saewidgets.widgets", "Explorer"),
     "FeatureDashboard": ("saewidgets.widgets", "FeatureDashboard"),
     "FeatureId": ("saewidgets.results", "FeatureId"),
     "FeatureRanking": ("saewidgets.widgets", "FeatureRanking"),
@@ -57,6 +59,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
 
 __all__ = [
     "AttentionPatterns",
+    "Explorer",
     "FeatureDashboard",
     "FeatureId",
     "FeatureRanking",

@@ -23,6 +23,7 @@ ANSWERS = {
     "04_vectors_vs_features": {"my_pairs = None": "my_pairs = 2"},
     "05_feature_dashboards": {"my_feature = None": "my_feature = 221"},
     "06_leaky_features": {"my_threshold = None": "my_threshold = 0.38"},
+    "07_sharing": {"my_label = None": "my_label = 'gold'"},
 }
 
 # What the text of a notebook says of its figures: an expression a line in the names of its cells, true after a run.
@@ -143,6 +144,23 @@ CLAIMS = {
         kind.at(0.4).precision == strict.at(0.4).precision == 1
         sum(each.n for each in strict.intervals[4:]) > 0.5 * strict.n_scored and strict.at(0.4).share < 0.06
     """,
+    "07_sharing": """
+        # The ranking's note, and what is in the file.
+        abs(ranking.top(1, "activation")[0].ablation) < 0.02 and ranking.top(1, "ablation")[0].feature == 336
+        len(lines) == 5 and json.loads(lines[0])["op"]["set"]["label"] == "Golden (Gate Bridge)"
+        # Two folders in one: the last label, the note that only one has, both people's tags and ratings.
+        report.files == 2 and report.problems == ()
+        [one.label for one in report.annotations if one.target.feature == 1639] == ["Timothy, mostly not"]
+        [one.tags for one in report.annotations if one.target.feature == 1639] == [("leaky", "name")]
+        # Kappa by hand.
+        agreement.n == 8 and sum(scores["ann"] == scores["bob"]) == 4 and max(apart) == 4
+        abs(agreement.kappa - 0.667) < 0.001 and abs(1 - apart.mean() / by_chance - agreement.kappa) < 1e-9
+        # Labels of people go out; those of Neuronpedia do not come back to it.
+        [int(one["index"]) for one in ours] == [140, 336, 624, 1483, 1639]
+        # Pages without an address, and a notebook that is a fraction without its state.
+        text.count("http") - text.count("http-equiv") == 0 and before > 5 * after
+        not folder.exists()
+    """,
 }
 
 
@@ -194,7 +212,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_there_are_notebooks() -> None:
     assert [path.stem for path in NOTEBOOKS] == [
         "01_explore", "02_attribution_vs_activation", "03_steering", "04_vectors_vs_features",
-        "05_feature_dashboards", "06_leaky_features",
+        "05_feature_dashboards", "06_leaky_features", "07_sharing",
     ]  # fmt: skip
     assert list(ANSWERS) == [path.stem for path in NOTEBOOKS]
     assert CLAIMS.keys() <= ANSWERS.keys()

@@ -3,13 +3,14 @@
 import { makeColumns } from "./shared/columns.js";
 import { makeCombobox } from "./shared/combobox.js";
 import { makeToggle, named } from "./shared/controls.js";
-import { h, set, visible } from "./shared/dom.js";
+import { h, put, set, visible } from "./shared/dom.js";
 import { headings, metric, nodes, story } from "./shared/headings.js";
 import { connect } from "./shared/link.js";
 import { makeNotes, makeStatus } from "./shared/notes.js";
-import { idOf, picture, unitOf } from "./shared/picture.js";
+import { idOf, labelOf, picture, unitOf } from "./shared/picture.js";
 import { makePromptBox } from "./shared/prompt_box.js";
 import { decode } from "./shared/ranking_wire.js";
+import { makeRename } from "./shared/rename.js";
 import { makeScatter } from "./shared/scatter.js";
 import { makeStrip } from "./shared/strip.js";
 import { hideTwin } from "./shared/twin.js";
@@ -38,6 +39,7 @@ function coatsOf({ feature, sae, position }, followed) {
 
 /** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
 function render({ model, el, signal }) {
+  const get = model.get.bind(model);
   /** @type {Record<string, any>} */
   const own = {};
   let refusal = "";
@@ -48,6 +50,8 @@ function render({ model, el, signal }) {
   /** @type {import("./shared/picture.js").Picture | undefined} */
   let shown;
   let followed = -1;
+  /** The feature in the readout. */
+  let told = "";
 
   // ---- what the person does
   const ask = (/** @type {Record<string, any>} */ content) => link.send({ op: "set", ...content });
@@ -68,7 +72,7 @@ function render({ model, el, signal }) {
     change({ feature: feature === own.feature ? "" : feature });
   };
   const onRun = (/** @type {string} */ prompt, /** @type {boolean} */ asked) => {
-    if (prompt !== model.get("prompt") || link.pending) ask({ prompt });
+    if (prompt !== get("prompt") || link.pending) ask({ prompt });
     else if (asked) link.send({ op: "run" });
   };
 
@@ -129,7 +133,8 @@ function render({ model, el, signal }) {
   const scatter = makeScatter({ onFollow, onChoose });
   const heads = h(".heads");
   const rest = h(".nodes@table", { label: "What is no feature" });
-  const readout = h(".readout");
+  const line = h("span");
+  const write = h("button.pen.faint");
   const formula = h(".metric");
   const chart = h(".chart", heads, columns.box, rest, h(".note", LEGEND));
   root.append(
@@ -138,7 +143,7 @@ function render({ model, el, signal }) {
     h(".tokens", h(".flex.note", "Features of", whole, "or of one token:"), strip.grid, notes.box),
     h(".controls", ...fields.map(({ box }) => box), named("Method", method), scope.box),
     h(".controls.view", formula, order.box, named("k", count)),
-    readout,
+    h(".readout", line, write),
     h(".charts", chart, scatter.box),
   );
 
@@ -153,18 +158,22 @@ function render({ model, el, signal }) {
     const ours = ranking.head.saes.some((sae) => feature.startsWith(`${sae}/`));
     const missing = ours ? " does not fire here" : " is of another SAE";
     const hint = "Hover or use arrow keys to follow a feature; click or Enter chooses it.";
-    const silent = feature ? [h("b", feature), missing] : [h("span.faint", hint)];
-    readout.replaceChildren(...(row >= 0 ? story(shown, row) : silent));
+    const label = labelOf(ranking, feature);
+    const silent = feature ? [h("b", feature), label && ` ${label}`, missing] : [h("span.faint", hint)];
+    told = row >= 0 ? idOf(ranking, row) : feature;
+    write.hidden = !told;
+    set(write, "aria-label", `Label ${told}`);
+    put(line, ...(row >= 0 ? story(shown, row) : silent));
   };
   const drawPicture = () => {
-    const running = model.get("status").state === "running";
+    const running = get("status").state === "running";
     if (ranking) {
       shown = picture(ranking, own.order === "signed", own.k, own.feature);
       if (followed >= ranking.n) followed = -1;
-      heads.replaceChildren(...headings(shown, running));
+      put(heads, ...headings(shown, running));
       columns.show(shown);
       columns.choose(own.feature);
-      rest.replaceChildren(...nodes(ranking));
+      put(rest, ...nodes(ranking));
       scatter.show(ranking, shown.shown, shown.r[1], unitOf(ranking.head.metric));
     }
     drawFollowed();
@@ -173,7 +182,7 @@ function render({ model, el, signal }) {
     const { position } = own;
     set(whole, "aria-pressed", position === null);
     strip.select(position ?? -1);
-    scope.buttons[0].textContent = position === null ? "at each position" : "at this position";
+    put(scope.buttons[0], position === null ? "at each position" : "at this position");
     scope.show(own.scope ?? (position === null ? "all_positions" : "position"));
     order.show(own.order);
     method.value = own.method;
@@ -184,9 +193,9 @@ function render({ model, el, signal }) {
     drawPicture();
   };
   const drawState = () => {
-    const { state: now } = model.get("status");
-    state.show(now, kernel, refusal || model.get("error"), !!ranking);
-    if (kernel === "silent") /** @type {HTMLElement} */ (state.box.firstChild).textContent = ALONE;
+    const { state: now } = get("status");
+    state.show(now, kernel, refusal || get("error"), !!ranking);
+    if (kernel === "silent") put(/** @type {HTMLElement} */ (state.box.firstChild), ALONE);
   };
   const drawStatus = () => {
     drawPicture();
@@ -195,25 +204,37 @@ function render({ model, el, signal }) {
   const drawFields = () => {
     const head = ranking?.head;
     const next = head?.target ? `most likely: ${visible(head.target)}` : "most likely next token";
-    fields[0].show(model.get("target"), head?.target ?? "", next);
-    fields[1].show(model.get("baseline"), head?.baseline ?? "", "mean logit");
+    fields[0].show(get("target"), head?.target ?? "", next);
+    fields[1].show(get("baseline"), head?.baseline ?? "", "mean logit");
     if (head) for (const field of fields) field.offer(head.predictions);
   };
   /** Take over what Python says, unless Python has not yet heard what we said. */
   const pull = () => {
     if (link.pending) return;
-    for (const name of OWN) own[name] = model.get(name);
-    prompt.show(model.get("prompt"));
-    const names = model.get("_saes").map((/** @type {string} */ name) => h("option", { value: name }, name));
-    select.replaceChildren(...names);
-    select.value = model.get("sae");
+    const former = JSON.stringify(own);
+    for (const name of OWN) own[name] = get(name);
+    prompt.show(get("prompt"));
+    const names = get("_saes").map((/** @type {string} */ name) => h("option", { value: name }, name));
+    put(select, ...names);
+    select.value = get("sae");
     drawFields();
-    drawOwn();
+    // What is clicked twice must not be drawn anew in between.
+    if (JSON.stringify(own) !== former) drawOwn();
+  };
+  /** Labels change where they stand, so that what has the focus keeps it. */
+  const drawLabels = () => {
+    if (!ranking) return;
+    ranking.told = get("_labels");
+    for (const node of columns.box.querySelectorAll(".saew-of.saew-faint")) {
+      const { dataset } = /** @type {HTMLElement} */ (node.parentElement);
+      put(node, labelOf(ranking, idOf(ranking, Number(dataset.row))));
+    }
+    drawFollowed();
   };
   const load = () => {
     const former = ranking?.head;
     try {
-      ranking = decode(model.get("_data"));
+      ranking = decode(get("_data"));
     } catch (error) {
       refusal = String(error);
     }
@@ -221,10 +242,11 @@ function render({ model, el, signal }) {
       const { head } = ranking;
       if (former?.tokens.join() !== head.tokens.join() || former.masked.join() !== head.masked.join()) {
         strip.show(head);
-        notes.show(/** @type {any} */ (head), model.get("mask_special"));
+        notes.show(/** @type {any} */ (head), get("mask_special"));
         drawControls();
       }
-      formula.replaceChildren(...metric(head));
+      put(formula, ...metric(head));
+      ranking.told = get("_labels");
       drawFields();
       drawPicture();
     }
@@ -232,39 +254,38 @@ function render({ model, el, signal }) {
   };
 
   // ---- life
-  const link = connect(model, (now, error) => {
+  const report = (/** @type {typeof kernel} */ now, /** @type {string} */ error) => {
     kernel = now;
     if (now === "live") {
       refusal = error;
       pull();
     }
     drawState();
-  });
+  };
   const receive = (/** @type {any} */ message) => {
     if (message?.op !== "completions") return;
     const items = message.items.map((/** @type {any[]} */ [, text, value]) => [value, text]);
     fields[message.field === "target" ? 0 : 1].complete(message.text, items);
   };
-  const names = [...OWN, "prompt", "target", "baseline", "sae", "_saes"];
-  /** @type {[string, () => void][]} */
-  const listeners = [
-    ["change:_data", load],
-    ["change:status", drawStatus],
-    ["change:error", drawState],
-    ...names.map((name) => /** @type {[string, () => void]} */ ([`change:${name}`, pull])),
-  ];
-  for (const [name, listener] of listeners) model.on(name, listener);
-  model.on("msg:custom", receive);
+  /** @type {Record<string, () => any>} */
+  const changes = { _data: load, _labels: drawLabels, status: drawStatus, error: drawState };
+  for (const name of [...OWN, "prompt", "target", "baseline", "sae", "_saes"]) changes[name] = pull;
+  const link = connect(model, report, changes, receive);
+  makeRename(root, link.send, ".saew-entry", (target) => {
+    const at = /** @type {HTMLElement | null} */ (target.closest(".saew-entry,.saew-readout"));
+    if (!ranking || !at) return null;
+    const { row } = at.dataset;
+    const id = row ? idOf(ranking, Number(row)) : told;
+    return [at, id, labelOf(ranking, id)];
+  });
   el.append(root);
   pull();
   load();
-  const restore = hideTwin(el, model.get("_twin"));
+  const restore = hideTwin(el, get("_twin"));
   link.send({ op: "hello" });
 
   const dispose = () => {
     if (!root.parentNode) return;
-    for (const [name, listener] of listeners) model.off(name, listener);
-    model.off("msg:custom", receive);
     link.close();
     prompt.close();
     restore();

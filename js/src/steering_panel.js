@@ -1,7 +1,7 @@
 /** The live view of saewidgets/widgets/steering_panel.py. */
 
 import { makeBars } from "./shared/bars.js";
-import { h, readable } from "./shared/dom.js";
+import { h, put, readable } from "./shared/dom.js";
 import { absoluteOf, makeEdits, unitOf } from "./shared/edits.js";
 import { makeFinder } from "./shared/finder.js";
 import { connect } from "./shared/link.js";
@@ -12,6 +12,7 @@ import { choose } from "./shared/options.js";
 import { makePair } from "./shared/pair.js";
 import { makeCopy, makePreset } from "./shared/preset.js";
 import { makePromptBox } from "./shared/prompt_box.js";
+import { makeRename } from "./shared/rename.js";
 import { makeSampling, SAMPLING } from "./shared/sampling.js";
 import { makeSmallMultiple } from "./shared/small_multiple.js";
 import { makeStrip } from "./shared/strip.js";
@@ -22,7 +23,7 @@ import { hideTwin } from "./shared/twin.js";
 
 const ALONE = "no kernel answers: what was computed is shown, changes need one";
 const SOON = 100;
-const HELD = ["prompt", "sae", "feature", "k", "live", "_edits", "_operations", "_saes", "_vectors"];
+const HELD = ["prompt", "sae", "feature", "k", "live", "_edits", "_operations", "_presets", "_saes", "_vectors"];
 
 const legend = () =>
   h(
@@ -34,6 +35,7 @@ const legend = () =>
 
 /** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
 function render({ model, el, signal }) {
+  const get = model.get.bind(model);
   /** @type {Edit[]} */
   let edits = [];
   /** Strengths not sent yet; the latest of each edit. @type {Map<string, number>} */
@@ -75,7 +77,7 @@ function render({ model, el, signal }) {
     drawEdits();
   };
   const onRun = (/** @type {string} */ prompt, /** @type {boolean} */ asked) => {
-    if (prompt !== model.get("prompt") || link.pending) ask({ prompt });
+    if (prompt !== get("prompt") || link.pending) ask({ prompt });
     else if (asked) send({ op: "generate" });
   };
 
@@ -107,7 +109,7 @@ function render({ model, el, signal }) {
     onAsk: (text) => link.send({ op: "find", text }),
     onAdd: (name) => send({ op: "add", name }),
   });
-  const offer = h("button.link", { click: () => send({ op: "add", name: model.get("feature") }) });
+  const offer = h("button.link", { click: () => send({ op: "add", name: get("feature") }) });
   const preset = makePreset({
     onSave: () => send({ op: "preset" }),
     onLoad: (text) => send({ op: "load", text }),
@@ -116,7 +118,16 @@ function render({ model, el, signal }) {
       drawState();
     },
   });
-  const copy = makeCopy(() => model.get("_code"));
+  const presets = h("select.box", {
+    label: "Presets of the lab",
+    change: () => send({ op: "preset_load", name: presets.value }),
+  });
+  const hold = h(
+    "button.link",
+    { click: () => rename(hold, "Name of the preset", "", (name) => ({ op: "preset_save", name })) },
+    "keep as …",
+  );
+  const copy = makeCopy(() => get("_code"));
   const bars = makeBars();
   const k = makeNumber({ name: "k", min: 1, max: 50, onPick: (k) => ask({ k }) });
   const meter = makeMeter();
@@ -137,7 +148,7 @@ function render({ model, el, signal }) {
         ".left@group",
         { label: "Edits" },
         needing(list.box, h(".add.flex", finder.box, offer)),
-        h(".files.flex.note", needing(...preset.controls), ...copy.controls),
+        h(".files.flex.note", needing(presets, hold, ...preset.controls), ...copy.controls),
         copy.field,
       ),
       h(
@@ -157,31 +168,35 @@ function render({ model, el, signal }) {
   // ---- drawing
   const signature = () =>
     JSON.stringify([
-      model.get("prompt"),
-      model
-        .get("_edits")
-        .map((/** @type {Edit} */ edit) => [edit.name, edit.operation, edit.value, edit.where, edit.keep_norm]),
-      SAMPLING.map((name) => model.get(name)),
+      get("prompt"),
+      get("_edits").map((/** @type {Edit} */ edit) => [
+        edit.name,
+        edit.operation,
+        edit.value,
+        edit.where,
+        edit.keep_norm,
+      ]),
+      SAMPLING.map((name) => get(name)),
     ]);
   /** Figures that are older than the edits say so. */
   const drawAge = () => {
-    const [live, now] = [model.get("live"), signature()];
-    sampling.age(!live && !!model.get("_texts").steered && written !== now);
-    const done = live && model.get("status").state === "done";
-    meter.age(typeof model.get("_side").kl === "number" && measured !== now && !done);
+    const [live, now] = [get("live"), signature()];
+    sampling.age(!live && !!get("_texts").steered && written !== now);
+    const done = live && get("status").state === "done";
+    meter.age(typeof get("_side").kl === "number" && measured !== now && !done);
   };
   const drawEdits = () => {
-    list.show(edits, model.get("_operations"));
-    sweep.mark(edits.find(({ key }) => key === model.get("_sweep").key)?.value);
+    list.show(edits, get("_operations"));
+    sweep.mark(edits.find(({ key }) => key === get("_sweep").key)?.value);
     drawAge();
   };
   let tokens = "";
   const drawBars = () => {
-    const now = model.get("_bars");
-    bars.show(now, model.get("k"));
+    const now = get("_bars");
+    bars.show(now, get("k"));
     const head = now.prompt;
     strip.grid.hidden = !head;
-    painted.textContent = "";
+    put(painted, "");
     if (!head) return;
     const key = JSON.stringify(head);
     if (key !== tokens) strip.show(head);
@@ -192,28 +207,28 @@ function render({ model, el, signal }) {
     strip.paint(coats, 0);
     const n = head.tokens.length;
     const all = head.dropped ? `, showing ${n} of ${n + head.dropped}` : "";
-    painted.textContent = `Prompt: ${now.steered.length} of ${n} tokens steered${all}`;
+    put(painted, `Prompt: ${now.steered.length} of ${n} tokens steered${all}`);
   };
   const drawTexts = () => {
     written = signature();
-    pair.show(model.get("_texts"), model.get("max_new_tokens"));
+    pair.show(get("_texts"), get("max_new_tokens"));
     drawAge();
   };
   const drawSide = () => {
     measured = signature();
-    meter.show(model.get("_side"));
+    meter.show(get("_side"));
     drawAge();
   };
   const drawSweep = () => {
-    const now = model.get("_sweep");
+    const now = get("_sweep");
     const edit = edits.find(({ key }) => key === now.key);
     sweep.show(now, edit ? unitOf(edit) : "× max");
     sweep.mark(edit?.value);
   };
   const drawState = () => {
-    state.show(model.get("status").state, kernel, refusal || model.get("error"), !!model.get("_bars").prompt);
+    state.show(get("status").state, kernel, refusal || get("error"), !!get("_bars").prompt);
     const alone = kernel === "silent";
-    if (alone) /** @type {HTMLElement} */ (state.box.firstChild).textContent = ALONE;
+    if (alone) put(/** @type {HTMLElement} */ (state.box.firstChild), ALONE);
     for (const set of sets) set.disabled = alone;
     drawAge();
   };
@@ -228,28 +243,31 @@ function render({ model, el, signal }) {
   const pull = () => {
     if (link.pending || moves.size) return;
     const held = new Map(edits.filter(({ key }) => list.holds(key)).map((edit) => [edit.key, edit]));
-    edits = model.get("_edits").map((/** @type {Edit} */ edit) => {
+    edits = get("_edits").map((/** @type {Edit} */ edit) => {
       const mine = held.get(edit.key);
       return mine ? { ...edit, value: mine.value, absolute: absoluteOf(edit, mine.value) ?? null } : { ...edit };
     });
-    prompt.show(model.get("prompt"));
-    const names = model.get("_saes");
+    prompt.show(get("prompt"));
+    const names = get("_saes");
     choose(
       select,
       names.map((/** @type {string} */ name) => [name, readable(name)]),
-      model.get("sae"),
+      get("sae"),
     );
-    sampling.show((name) => model.get(name));
-    k.show(model.get("k"));
-    const feature = model.get("feature");
-    finder.offer(feature, model.get("_vectors"));
-    offer.textContent = `add ${readable(feature)}`;
+    const kept = get("_presets") ?? [];
+    choose(presets, [["", "presets"], ...kept.map((/** @type {string} */ name) => [name, readable(name)])], "");
+    presets.hidden = !kept.length;
+    sampling.show((name) => get(name));
+    k.show(get("k"));
+    const feature = get("feature");
+    finder.offer(feature, get("_vectors"));
+    put(offer, `add ${readable(feature)}`);
     offer.hidden = !feature;
     drawEdits();
   };
 
   // ---- life
-  const link = connect(model, (now, error) => {
+  const report = (/** @type {typeof kernel} */ now, /** @type {string} */ error) => {
     kernel = now;
     if (now === "live") {
       refusal = error;
@@ -257,23 +275,27 @@ function render({ model, el, signal }) {
       pull();
     }
     drawState();
-  });
+  };
   const receive = (/** @type {any} */ message) => {
     if (message?.op === "found") finder.complete(message.text, message.items);
     if (message?.op === "preset") preset.receive(message.text);
   };
-  /** @type {[string, () => void][]} */
-  const listeners = [
-    ["change:_bars", drawBars],
-    ["change:_texts", drawTexts],
-    ["change:_side", drawSide],
-    ["change:_sweep", drawSweep],
-    ["change:status", drawSoon],
-    ["change:error", drawState],
-    ...[...HELD, ...SAMPLING].map((name) => /** @type {[string, () => void]} */ ([`change:${name}`, pull])),
-  ];
-  for (const [name, listener] of listeners) model.on(name, listener);
-  model.on("msg:custom", receive);
+  /** @type {Record<string, () => any>} */
+  const changes = {
+    _bars: drawBars,
+    _texts: drawTexts,
+    _side: drawSide,
+    _sweep: drawSweep,
+    status: drawSoon,
+    error: drawState,
+  };
+  for (const name of [...HELD, ...SAMPLING]) changes[name] = pull;
+  const link = connect(model, report, changes, receive);
+  const rename = makeRename(root, link.send, ".saew-title", (target) => {
+    const card = /** @type {HTMLElement | null} */ (target.closest("[data-key]"));
+    const edit = edits.find(({ key, kind }) => key === card?.dataset.key && kind === "feature");
+    return edit && card?.firstElementChild && [card.firstElementChild, edit.name, edit.label];
+  });
   el.append(root);
   pull();
   drawBars();
@@ -281,13 +303,11 @@ function render({ model, el, signal }) {
   drawSide();
   drawSweep();
   drawState();
-  const restore = hideTwin(el, model.get("_twin"));
+  const restore = hideTwin(el, get("_twin"));
   link.send({ op: "hello" });
 
   const dispose = () => {
     if (!root.parentNode) return;
-    for (const [name, listener] of listeners) model.off(name, listener);
-    model.off("msg:custom", receive);
     cancelAnimationFrame(frame);
     clearTimeout(soon);
     link.close();

@@ -2,11 +2,12 @@
 
 import { makeChips, makeLegend } from "./shared/chips.js";
 import { coatsOf } from "./shared/coats.js";
-import { h } from "./shared/dom.js";
+import { h, put } from "./shared/dom.js";
 import { makeFeatureList } from "./shared/feature_list.js";
 import { connect } from "./shared/link.js";
 import { makeNotes, makeStatus } from "./shared/notes.js";
 import { makePromptBox } from "./shared/prompt_box.js";
+import { makeRename } from "./shared/rename.js";
 import { MOST, Selection } from "./shared/selection.js";
 import { makeStrip } from "./shared/strip.js";
 import { makeTip, makeTokenPanel } from "./shared/token_panel.js";
@@ -19,6 +20,7 @@ const OWN = ["feature", "features", "token"];
 
 /** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
 function render({ model, el, signal }) {
+  const get = model.get.bind(model);
   const chosen = new Selection();
   let refusal = "";
   /** @type {import("./shared/notes.js").Kernel} */
@@ -46,7 +48,7 @@ function render({ model, el, signal }) {
     ask({ token: chosen.token });
   };
   const onRun = (/** @type {string} */ prompt, /** @type {boolean} */ asked) => {
-    if (prompt !== model.get("prompt") || link.pending) ask({ prompt });
+    if (prompt !== get("prompt") || link.pending) ask({ prompt });
     else if (asked) link.send({ op: "run" });
   };
 
@@ -83,69 +85,76 @@ function render({ model, el, signal }) {
   };
   const drawToken = () => {
     const length = chosen.result?.head.tokens.length ?? 0;
-    const token = chosen.token !== null && chosen.token < length ? chosen.token : -1;
+    const at = chosen.token ?? length;
+    const token = at < length ? at : -1;
     strip.select(token);
     panel.show(chosen, token);
   };
   const drawState = () => {
-    state.show(model.get("status").state, kernel, refusal || model.get("error"), !!chosen.result);
+    state.show(get("status").state, kernel, refusal || get("error"), !!chosen.result);
   };
   /** Take over what Python says, unless Python has not yet heard what we said. */
   const pull = () => {
     if (!link.pending) {
-      for (const name of OWN) /** @type {any} */ (chosen)[name] = model.get(name);
-      prompt.show(model.get("prompt"));
-      select.replaceChildren(
-        ...model.get("_saes").map((/** @type {string} */ name) => h("option", { value: name }, name)),
-      );
-      select.value = model.get("sae");
+      for (const name of OWN) /** @type {any} */ (chosen)[name] = get(name);
+      prompt.show(get("prompt"));
+      put(select, ...get("_saes").map((/** @type {string} */ name) => h("option", { value: name }, name)));
+      select.value = get("sae");
     }
     colour();
     drawToken();
   };
+  /** Labels change where they stand, so that what has the focus keeps it. */
+  const drawLabels = () => {
+    chosen.told = get("_labels");
+    for (const row of chosen.result?.rows.values() ?? []) row.label = chosen.labelOf(row.feature);
+    for (const node of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(".saew-label"))) {
+      node.title = chosen.labelOf(/** @type {HTMLElement} */ (node.closest("[data-feature]")).dataset.feature);
+      put(node, node.title);
+    }
+  };
   const load = () => {
     try {
-      chosen.result = decode(model.get("_data"));
+      chosen.result = decode(get("_data"));
     } catch (error) {
       refusal = String(error);
     }
     const { result } = chosen;
+    drawLabels();
     if (result) {
       strip.show(result.head);
       tip.show(chosen);
       list.show(chosen);
-      notes.show(result.head, model.get("mask_special"));
+      notes.show(result.head, get("mask_special"));
     }
     pull();
     drawState();
   };
 
   // ---- life
-  const link = connect(model, (now, error) => {
+  /** @type {Record<string, () => any>} */
+  const changes = { _data: load, _labels: drawLabels, status: drawState, error: drawState };
+  for (const name of [...OWN, "prompt", "sae", "_saes"]) changes[name] = pull;
+  const report = (/** @type {typeof kernel} */ now, /** @type {string} */ error) => {
     kernel = now;
     if (now === "live") {
       refusal = error;
       pull();
     }
     drawState();
+  };
+  const link = connect(model, report, changes);
+  makeRename(root, link.send, ".saew-name,.saew-pick", (target) => {
+    const at = /** @type {HTMLElement | null} */ (target.closest("[data-feature]"));
+    return at && [at, chosen.idOf(at.dataset.feature), chosen.labelOf(at.dataset.feature)];
   });
-  const names = [...OWN, "prompt", "sae", "_saes"];
-  /** @type {[string, () => void][]} */
-  const listeners = [
-    ["change:_data", load],
-    ["change:status", drawState],
-    ["change:error", drawState],
-    ...names.map((name) => /** @type {[string, () => void]} */ ([`change:${name}`, pull])),
-  ];
-  for (const [name, listener] of listeners) model.on(name, listener);
   el.append(root);
   load();
-  const restore = hideTwin(el, model.get("_twin"));
+  const restore = hideTwin(el, get("_twin"));
   link.send({ op: "hello" });
 
   const dispose = () => {
     if (!root.parentNode) return;
-    for (const [name, listener] of listeners) model.off(name, listener);
     link.close();
     prompt.close();
     restore();

@@ -148,6 +148,7 @@ export const fakeState = (state) => ({
   status: { state: "done", message: "" },
   error: "",
   _data: pack(),
+  _labels: {},
   _saes: ["mid", "wide"],
   _twin: "saew-twin-1",
   ...state,

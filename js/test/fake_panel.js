@@ -102,6 +102,7 @@ export const panelState = (state) => ({
   _sweep: {},
   _code: "edits = []",
   _saes: ["mid", "wide"],
+  _presets: [],
   _vectors: ["joy - sorrow"],
   _twin: "saew-twin-1",
   ...state,

@@ -84,6 +84,7 @@ export const rankingState = (state) => ({
   status: { state: "done", message: "" },
   error: "",
   _data: packRanking(),
+  _labels: {},
   _saes: ["mid", "wide"],
   _twin: "saew-twin-1",
   ...state,

@@ -136,10 +136,10 @@ describe("choosing", () => {
 describe("the scale", () => {
   it("ends at the reference maximum where known, else at that of the prompt", () => {
     open({ _data: pack({ reference: [8, 0] }) });
-    expect(one(".saew-key").textContent).toBe("08.00");
+    expect(one(".saew-legend .saew-flex").textContent).toBe("08.00");
     expect(one(".saew-tok[data-level='2']").textContent).toBe(" Gate");
     one(".saew-link").click();
-    expect(one(".saew-key").textContent).toBe("04.00");
+    expect(one(".saew-legend .saew-flex").textContent).toBe("04.00");
     expect(one(".saew-tok[data-level='4']").textContent).toBe(" Gate");
   });
   it("keeps text legible", () => {

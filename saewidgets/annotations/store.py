@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from saewidgets.annotations.agreement import agreement_of
 from saewidgets.annotations.exchange import operations_of, write_annotations
 from saewidgets.annotations.fold import Fold
 from saewidgets.annotations.journal import Journal, own_name
-from saewidgets.annotations.observers import Observer, Observers
+from saewidgets.annotations.observers import Observed
 from saewidgets.annotations.records import Event, checked_name, make_event, microseconds_of, operation_of, time_of
 from saewidgets.annotations.tables import annotations_frame
 from saewidgets.errors import StoreError
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = "saewidgets_annotations"
 
 
-class AnnotationStore:
+class AnnotationStore(Observed):
     """A folder of annotations: one file for each session, to which only that session appends.
 
     Nothing is made on disk before the first write. A call that returns has its record on disk (written and fsynced);
     one that raises :class:`~saewidgets.errors.StoreError` keeps it in memory until :meth:`save` succeeds. What others
-    write into the folder is seen by :meth:`refresh`, and by any read that comes ``refresh_every`` seconds after the
-    last look. It may be used from several threads.
+    write into the folder is seen by :meth:`refresh`, by any read that comes ``refresh_every`` seconds after the last
+    look, and within that time by all who :meth:`observe`. It may be used from several threads.
 
     Args:
         folder: Where the files are; made at the first write.
         author: Who writes; by default the environment's ``SAEWIDGETS_AUTHOR``, else the name of the user.
-        refresh_every: Seconds after which a read looks at the folder again; None: only :meth:`refresh` does.
+        refresh_every: Seconds after which the folder is looked at again; None: only :meth:`refresh` does.
 
     Raises:
         AnnotationError: The author is no name.
@@ -56,9 +56,8 @@ class AnnotationStore:
     ) -> None:  # fmt: skip
         self.author = own_name() if author is None else author
         self.refresh_every = refresh_every
+        super().__init__()
         self._lock = threading.RLock()
-        self._observers = Observers()
-        self._version = 0
         self._fold = Fold()
         self._looked = -float("inf")
         self._begin_session(Path(folder).expanduser().absolute())
@@ -169,13 +168,16 @@ class AnnotationStore:
             StoreError: The folder cannot be read.
         """
         with self._lock:
-            self._looked = time.monotonic()
-            came, anew = self._journal.look()
-            changed = {target for event in came if (target := self._fold.add(event))}
-            if anew:
-                changed |= self._rebuild()
+            changed = self._read()
         self._tell(changed)
         return frozenset(changed)
+
+    def _read(self) -> set[Target]:
+        """Take in what has changed in the folder; observers are told later, without the lock."""
+        self._looked = time.monotonic()
+        came, anew = self._journal.look()
+        changed = {target for event in came if (target := self._fold.add(event))}
+        return changed | self._rebuild() if anew else changed
 
     def _rebuild(self) -> set[Target]:
         """Fold everything anew, where files have been changed in other ways than by adding to them."""
@@ -189,6 +191,10 @@ class AnnotationStore:
         first = self._looked == -float("inf")
         if not first and (self.refresh_every is None or time.monotonic() < self._looked + self.refresh_every):
             return
+        self.poll()
+
+    def poll(self) -> None:
+        """Refresh as reads do, and as a thread does for those who observe: it raises nothing, and writes nothing."""
         try:
             self.refresh()
         except StoreError as error:
@@ -323,8 +329,7 @@ class AnnotationStore:
         with self._lock:
             self._journal.move(Path(folder).expanduser().absolute())
             self._journal.flush()
-            self.refresh()
-            changed = self._rebuild()
+            changed = self._read() | self._rebuild()
         self._tell(changed)
 
     def _check_process(self) -> None:
@@ -336,15 +341,3 @@ class AnnotationStore:
         """Microseconds since 1970, later than all that has been seen, whatever the clocks say."""
         seen = microseconds_of(self._fold.latest) + 1 if self._fold.latest else 0
         return max(time.time_ns() // 1000, seen)
-
-    def observe(self, callback: Observer) -> Callable[[], None]:
-        """Have a function called with the targets that changed, by whomever; in the thread that found out.
-
-        What it returns ends it.
-        """
-        return self._observers.add(callback)
-
-    def _tell(self, changed: Iterable[Target]) -> None:
-        targets = frozenset(changed)
-        self._version += bool(targets)
-        self._observers.tell(targets)

@@ -17,7 +17,7 @@ from saewidgets.export.outputs import outputs_html, text_of
 from saewidgets.export.page import Places, page
 from saewidgets.export.prose import code_html, markdown_html
 from saewidgets.export.style import STYLE
-from saewidgets.export.views import Views
+from saewidgets.export.views import Views, recording
 
 BYTES_LIMIT = 2**28
 
@@ -31,7 +31,9 @@ class Exported:
     n_static: int
 
 
-def export_notebook(nb: str | os.PathLike[str] | Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+def export_notebook(
+    nb: str | os.PathLike[str] | Mapping[str, Any], path: str | os.PathLike[str], *, recorded: bool = True
+) -> Path:
     """Write a notebook with its outputs as one HTML file that works without a kernel and without a network.
 
     Views of this package go on working for all that needs no kernel: where the notebook holds their state, or where
@@ -39,12 +41,17 @@ def export_notebook(nb: str | os.PathLike[str] | Mapping[str, Any], path: str | 
     saves state only when it is told to (Settings, Save Widget State Automatically), so call this in the notebook
     itself, after saving it, or run the notebook with ``jupyter nbconvert --to notebook --execute``, which keeps it.
 
+    A steering panel of the notebook's own kernel is asked for a grid of strengths, so that its sliders go on moving;
+    see :meth:`saewidgets.SteeringPanel.to_html`. Charts made with Altair are drawn where ``saewidgets[figures]`` is
+    installed, else their titles are shown.
+
     Whoever wrote the notebook, nothing of it runs and nothing is fetched: HTML is cleaned, images become part of the
     file, and a policy in its head lists our own scripts by their hash. Formulas are shown as they are written.
 
     Args:
         nb: A notebook file, or a notebook as nbformat reads it.
         path: Where to write the page; an existing file is replaced.
+        recorded: Whether steering panels record strengths: nine next tokens and a sweep for each edit.
 
     Returns:
         The path.
@@ -61,7 +68,11 @@ def export_notebook(nb: str | os.PathLike[str] | Mapping[str, Any], path: str | 
     target = Path(path).expanduser()
     if not isinstance(nb, Mapping) and target.resolve() == Path(nb).expanduser().resolve():
         raise StoreError("The page would replace the notebook.", got=target, do="name another file")
-    return write(exported(nb), target)
+    token = recording.set(recorded)
+    try:
+        return write(exported(nb), target)
+    finally:
+        recording.reset(token)
 
 
 def write(made: Exported, target: Path) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from saewidgets.export.charts import chart_in_html, charts_in, title_of, told_html
 from saewidgets.export.cleaning import cleaned_html, is_image
 from saewidgets.export.prose import markdown_html
 from saewidgets.export.views import Views
@@ -67,13 +68,17 @@ def _widget(data: Mapping[str, Any], views: Views, after_twin: bool) -> str:
 
 def _forms(data: Mapping[str, Any], views: Views, texts: bool = True) -> Iterator[str]:
     """The forms in which an output can be shown, the richest first; "" for one that shows nothing."""
-    if "text/html" in data:
-        yield _rich(text_of(data["text/html"]), views)
+    source = text_of(data.get("text/html"))
+    embedded = chart_in_html(source)
+    if source and embedded is None:
+        yield _rich(source, views)
     for kind in IMAGES:
         if kind in data:
             yield _image(kind, text_of(data[kind]), text_of(data.get("text/plain")))
     if not texts:
         return
+    for kind, spec in [*charts_in(data), *([embedded] if embedded else [])]:
+        yield _chart(kind, spec, text_of(data.get("text/plain")), views)
     if "text/markdown" in data:
         yield markdown_html(text_of(data["text/markdown"]), {}, None)
     for kind in ("text/latex", "text/plain"):
@@ -99,6 +104,15 @@ def _image(kind: str, data: str, text: str) -> str:
         data = base64.b64encode(data.encode("utf-8", "replace")).decode()
     address = f"data:{kind};base64,{data}"
     return f'<img src="{escape(address)}" alt="{escape(text[:200])}">' if is_image(address) else ""
+
+
+def _chart(kind: str, spec: Any, text: str, views: Views) -> str:
+    """A chart as an image that is part of the page; in words where it has no drawing."""
+    drawing, why = views.charts.drawn(kind, spec)
+    if not drawing:
+        return told_html(spec, why, text)
+    told = ". ".join(part for part in title_of(spec) if part)
+    return _image("image/svg+xml", drawing, told or text or "a chart")
 
 
 def _pre(text: str, name: str) -> str:

@@ -10,12 +10,16 @@ import json
 import re
 import weakref
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Protocol
 
+from saewidgets.export.charts import Charts
 from saewidgets.export.page import STATIC, Places, SavedBox, SavedView
 
 STATE = "application/vnd.jupyter.widget-state+json"
+RECORDED = "_recorded"
+"""What a view that is saved has recorded of its model, for a page without a kernel; no trait (page.js reads it)."""
 BOXES = {"GridBoxModel": "row", "HBoxModel": "row", "VBoxModel": "column"}
 DEEPEST = 8
 MOST = 2000
@@ -42,6 +46,10 @@ held: weakref.WeakValueDictionary[str, Held] = weakref.WeakValueDictionary()
 """Views of this kernel, by the id of their model and by the mark of their twin."""
 
 
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+"""Whether views that are saved ask their model for what a reader without a kernel could ask."""
+
+
 def read_by_script(state: Mapping[str, Any]) -> dict[str, Any]:
     """Of the state of a view, what its script reads."""
     return {name: value for name, value in state.items() if not _UNREAD.fullmatch(name)}
@@ -53,6 +61,7 @@ class Views:
     def __init__(self, notebook: Mapping[str, Any], places: Places) -> None:
         self.places = places
         self.state = _state_of(notebook)
+        self.charts = Charts()
         self.n_live = 0
         self.n_static = 0
         self._found: dict[str, SavedView | SavedBox | None] = {}
@@ -125,6 +134,7 @@ def _view(model: Mapping[str, Any], state: Mapping[str, Any]) -> SavedView | Non
         json.dumps(plain, allow_nan=False)
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         return None
+    values.pop(RECORDED, None)  # only a kernel records
     return SavedView(values, *files)
 
 

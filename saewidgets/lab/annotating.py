@@ -27,8 +27,8 @@ class FeatureLabels(Mapping[int, str]):
         self._sae = weakref.ref(sae)
         self._made: tuple[AnnotationStore, int, dict[int, str]] | None = None
 
-    def _table(self) -> dict[int, str]:
-        """All labels; kept until something changes, and no SAE is hashed where nothing has been said."""
+    def now(self) -> dict[int, str]:
+        """All labels as they stand, not to be changed; no SAE is hashed where nothing has been said."""
         lab, sae = self._lab(), self._sae()
         if lab is None or sae is None or not len(lab.annotations):
             return {}
@@ -38,13 +38,13 @@ class FeatureLabels(Mapping[int, str]):
         return self._made[2]
 
     def __getitem__(self, feature: Any) -> str:
-        return self._table()[feature]
+        return self.now()[feature]
 
     def __iter__(self) -> Iterator[int]:
-        return iter(sorted(self._table()))
+        return iter(sorted(self.now()))
 
     def __len__(self) -> int:
-        return len(self._table())
+        return len(self.now())
 
     def __reduce__(self) -> tuple[type[dict], tuple[dict[int, str]]]:
         return dict, (dict(self),)  # a copy, or a pickle, of an SAE has the labels that stood then

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from saewidgets.results import Estimate, Node, Order, RankedFeature, Ranking, RankingBatch, RankKey
 from saewidgets.results.text import one_line
 from saewidgets.views.cells import clipped, number, signed, table_html, table_of, visible
+from saewidgets.views.remarks import NOTHING, Remark
 
 COLUMNS: tuple[RankKey, ...] = ("activation", "attribution", "ablation")
 ORDERS = {"absolute": "ranked by magnitude", "signed": "ranked from largest to smallest"}
 NODES_SHOWN = 12
 PROMPTS_SHOWN = 10
+Remarks = Mapping[str, Remark] | None
 
 
-def ranking_html(ranking: Ranking, k: int = 10, order: Order = "absolute") -> str:
+def ranking_html(
+    ranking: Ranking, k: int = 10, order: Order = "absolute", said: Remarks = None, remark: Remark = NOTHING
+) -> str:
     """The prompt, what was measured, the overlaps, the three columns as one table, and the nodes that are no features.
 
     A feature that is among the first k by ablation is bold in the other columns.
@@ -24,6 +28,8 @@ def ranking_html(ranking: Ranking, k: int = 10, order: Order = "absolute") -> st
         ranking: The three rankings.
         k: How many rows each column has.
         order: "absolute" or "signed".
+        said: What people say of the features, by their name, such as "mid/7".
+        remark: What people say of the ranking.
 
     Raises:
         TargetError: k is not a whole number from 1.
@@ -35,41 +41,64 @@ def ranking_html(ranking: Ranking, k: int = 10, order: Order = "absolute") -> st
     caption = " · ".join(map(escape, _notes(ranking, order)))
     prompt = escape(_prompt(ranking))
     lines = [prompt, f"<b>{escape(_metric(ranking))}</b> · {caption}", *map(escape, _findings(ranking, k, order))]
-    columns = [[_cells(ranking, row, by) for row in ranking.top(k, by, order)] for by in COLUMNS]
+    lines += [remark.html] * any(remark)
+    tops = [ranking.top(k, by, order) for by in COLUMNS]
+    columns = [[_cells(ranking, row, by) for row in top] for top, by in zip(tops, COLUMNS, strict=True)]
+    labels = [[escape(_remark(said, row).name) for row in top] for top in tops]
     matters = {_key(row) for row in ranking.top(k, "ablation", order)}
     if matters:
         lines.append(f"<b>bold</b>: also among the first {len(matters)} by ablation")
-    bold = [[_key(row) in matters for row in ranking.top(k, by, order)] for by in COLUMNS[:2]]
+    bold = [[_key(row) in matters for row in top] for top in tops[:2]]
     rows = []
     for i in range(min(k, len(ranking))):
         cells = [str(i + 1)]
         for c, column in enumerate(columns):
             name, value = map(escape, column[i] if i < len(column) else ("", ""))
-            cells += [f"<b>{name}</b>" if c < 2 and bold[c][i] else name, value]
+            label = f"<br><i>{labels[c][i]}</i>" if i < len(column) and labels[c][i] else ""
+            cells += [(f"<b>{name}</b>" if c < 2 and bold[c][i] else name) + label, value]
         rows.append(cells)
     head = ["rank", *(name for by in COLUMNS for name in (f"by {by}", by))]
-    return f"<p>{'<br>'.join(lines)}</p>{table_of(head, rows)}{_nodes_html(ranking)}"
+    notes = [[escape(name), escape(remark.name), remark.note_html] for name, remark in _noted(tops, said)]
+    noted = table_of(("feature", "label", "note"), notes)
+    return f"<p>{'<br>'.join(lines)}</p>{table_of(head, rows)}{noted}{_nodes_html(ranking)}"
 
 
-def ranking_text(ranking: Ranking, k: int = 10, order: Order = "absolute") -> str:
+def ranking_text(
+    ranking: Ranking, k: int = 10, order: Order = "absolute", said: Remarks = None, remark: Remark = NOTHING
+) -> str:
     """The same in plain text; a star marks what is also among the first k by ablation."""
     lines = [
         _prompt(ranking),
         f"{_metric(ranking)} · {' · '.join(_notes(ranking, order))}",
         *_findings(ranking, k, order),
+        *([remark.text] * any(remark)),
     ]
     matters = {_key(row) for row in ranking.top(k, "ablation", order)}
     if matters:
         lines.append(f"*: also among the first {len(matters)} by ablation")
-    for by in COLUMNS:
-        rows = ranking.top(k, by, order)
+    tops = [ranking.top(k, by, order) for by in COLUMNS]
+    for by, rows in zip(COLUMNS, tops, strict=True):
         lines += [f"by {by}:"] if rows else []
         for i, row in enumerate(rows):
             name, value = _cells(ranking, row, by)
             star = "*" if by != "ablation" and _key(row) in matters else ""
-            lines.append(f"  {i + 1}. {name}{star} {value}")
+            label = _remark(said, row).name
+            lines.append(f"  {i + 1}. {name}{star}{f' ({label})' if label else ''} {value}")
+    lines += [f"note on {name}: {' / '.join(remark.lines)}" for name, remark in _noted(tops, said)]
     lines += [f"{', '.join(filter(None, cells[:3]))}: {cells[3]}, ablation {cells[4]}" for cells in _nodes(ranking)]
     return "\n".join(lines)
+
+
+def _remark(said: Remarks, row: RankedFeature) -> Remark:
+    """What people say of the feature of a row."""
+    return (said or {}).get(f"{row.sae}/{row.feature}", NOTHING)
+
+
+def _noted(tops: Sequence[Sequence[RankedFeature]], said: Remarks) -> list[tuple[str, Remark]]:
+    """The features on the screen that have a note, in their order, with their name on one line."""
+    rows = {f"{row.sae}/{row.feature}": row for top in tops for row in top}
+    found = [(clipped(one_line(name), 80), _remark(said, row)) for name, row in rows.items()]
+    return [(name, remark) for name, remark in found if remark.note]
 
 
 def _prompt(ranking: Ranking) -> str:

@@ -16,6 +16,7 @@ from saewidgets.results import (
 )
 from saewidgets.results.text import one_line
 from saewidgets.views.cells import clipped, number, signed, table_html, visible
+from saewidgets.views.remarks import Remark
 from saewidgets.views.written import facts, no_marks, plain_text, text_html
 
 ROWS = 20
@@ -71,7 +72,9 @@ def generation_text(result: Generation) -> str:
     return "\n".join(lines)
 
 
-def steering_comparison_html(result: SteeringComparison, k: int = 10, where: Sequence[str] = ()) -> str:
+def steering_comparison_html(
+    result: SteeringComparison, k: int = 10, where: Sequence[str] = (), said: Sequence[Remark] = ()
+) -> str:
     """The edits with their absolute strengths, both texts, the next token, the side effect and the sweep.
 
     Steered tokens are marked, tokens that differ are bold, with their log-probabilities as tooltip.
@@ -80,6 +83,7 @@ def steering_comparison_html(result: SteeringComparison, k: int = 10, where: Seq
         result: What the model says without and with the edits.
         k: How many next tokens are listed.
         where: For each edit where it acts; nothing is said of an empty text.
+        said: For each edit what people say of its feature.
 
     Example:
         >>> import saewidgets as sw
@@ -88,7 +92,7 @@ def steering_comparison_html(result: SteeringComparison, k: int = 10, where: Seq
     """
     after = result.next_token
     head = f"<b>Steering</b> · model {escape(_name(after.model))} · {escape(_kl(after.kl))}"
-    lines = _edit_lines(result.edits, result.strengths, _reach(result), where)
+    lines = _edit_lines(result.edits, result.strengths, _reach(result), where, said)
     prompt = text_html(result.prompt_tokens, after.steered, None)
     parts = [f"<p>{_lines(head, lines)}<br>{prompt}<br>{LEGEND}</p>", _texts_html(result), _bars(after, k)]
     if result.side_effect is not None:
@@ -96,11 +100,13 @@ def steering_comparison_html(result: SteeringComparison, k: int = 10, where: Seq
     return "".join([*parts, table_html(*_sweep(result))])
 
 
-def steering_comparison_text(result: SteeringComparison, k: int = 10, where: Sequence[str] = ()) -> str:
+def steering_comparison_text(
+    result: SteeringComparison, k: int = 10, where: Sequence[str] = (), said: Sequence[Remark] = ()
+) -> str:
     """The same as plain text; what differs stands between stars."""
     after = result.next_token
     lines = [f"Steering · model {_name(after.model)} · {_kl(after.kl)}"]
-    lines += _edit_lines(result.edits, result.strengths, _reach(result), where)
+    lines += _edit_lines(result.edits, result.strengths, _reach(result), where, said)
     lines.append(f"prompt: {plain_text(result.prompt_tokens.text)}")
     for n, (base, steered) in enumerate(zip(result.base, result.steered, strict=False)):
         if n == TEXTS_SHOWN:
@@ -170,18 +176,21 @@ def _kl(kl: float) -> str:
 
 
 def _edit_lines(
-    edits: Sequence[str], strengths: Sequence[Strength], reach: Sequence[Reach], where: Sequence[str]
-) -> list[str]:
-    """Each edit: formula, where, absolute strength and where its unit comes from, how far it reached."""
+    edits: Sequence[str], strengths: Sequence[Strength], reach: Sequence[Reach], where: Sequence[str],
+    said: Sequence[Remark] = (),
+) -> list[str]:  # fmt: skip
+    """Each edit: formula, label, where, absolute strength and where its unit comes from, how far it reached, note."""
     lines = []
     for n, edit in enumerate(edits):
         parts = [f"{n + 1}. {clipped(one_line(edit), 200)}"]
+        parts += [said[n].name] if n < len(said) and said[n].name else []
         parts += [clipped(one_line(where[n]), 80)] if n < len(where) and where[n] else []
         parts += [one_line(str(strengths[n]))] if n < len(strengths) and str(strengths[n]) else []
         if n < len(reach):
             conditional = CONDITIONAL in edit or (n < len(where) and where[n].startswith("while "))
             parts.append(_reached(reach[n], conditional))
         lines.append(" · ".join(parts))
+        lines += [f"note on {n + 1}: {' / '.join(said[n].lines)}"] if n < len(said) and said[n].note else []
     return lines or ["no edits: the model as it is"]
 
 

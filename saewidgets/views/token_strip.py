@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
 
 from saewidgets.results import Activations, FeatureId
-from saewidgets.views.cells import mark, number, table_html, visible
+from saewidgets.results.text import one_line
+from saewidgets.views.cells import mark, number, table_of, visible
+from saewidgets.views.remarks import NOTHING, Remark
 
 MARKED_TOKENS = 200
+REMARKS = 50
 HUE = "253,141,60"
+Remarks = Mapping[int, Remark] | None
 
 
-def token_strip_html(result: Activations, feature: int | None = None, *, top: int = 10, label: str = "") -> str:
+def token_strip_html(
+    result: Activations, feature: int | None = None, *, top: int = 10, label: str = "", said: Remarks = None,
+    of_tokens: Remarks = None,
+) -> str:  # fmt: skip
     """A caption, the tokens with one feature marked, and a table of the strongest features.
 
     ``<mark>`` above 25 % of the largest activation, ``<b>`` above 60 %, the value as tooltip. At most 200 tokens are
@@ -24,6 +32,8 @@ def token_strip_html(result: Activations, feature: int | None = None, *, top: in
         feature: The feature to mark; none by default.
         top: How many rows the table has.
         label: Name of the feature for people.
+        said: What people say of the features, by index.
+        of_tokens: What people say of the tokens, by position; as tooltips and, up to 50, as a list below.
 
     Example:
         >>> import numpy as np
@@ -39,18 +49,27 @@ def token_strip_html(result: Activations, feature: int | None = None, *, top: in
     marked = np.zeros(len(result), bool)
     marked[strongest[values[strongest] > 0]] = True
     largest = float(values.max(initial=0.0))
-    caption = [_what(result, feature, largest, label), *_notes(result)]
+    remark = (said or {}).get(-1 if feature is None else feature, NOTHING)
+    caption = [_what(result, feature, largest, remark.name or label), *_notes(result)]
     fires = int((values > 0).sum())
     if fires > MARKED_TOKENS:
         caption.append(f"the {MARKED_TOKENS} strongest of {fires} marked")
     cells = "".join(
-        _cell(text, float(values[start:stop].max()), largest, bool(marked[start:stop].any()), special)
+        _cell(
+            text, float(values[start:stop].max()), largest, bool(marked[start:stop].any()), special,
+            _told(of_tokens, start, stop),
+        )
         for start, stop, text, special in _groups(result)
-    )
-    return f"<p>{' · '.join(caption)}<br>{cells}</p>{top_features_html(result, top)}"
+    )  # fmt: skip
+    head = "<br>".join(filter(None, (" · ".join(caption), remark.note_html)))
+    listed = "<br>".join(escape(line) for line in _token_remarks(result, of_tokens))
+    return f"<p>{head}<br>{cells}</p>{top_features_html(result, top, said)}{f'<p>{listed}</p>' if listed else ''}"
 
 
-def token_strip_text(result: Activations, feature: int | None = None, *, top: int = 5, label: str = "") -> str:
+def token_strip_text(
+    result: Activations, feature: int | None = None, *, top: int = 5, label: str = "", said: Remarks = None,
+    of_tokens: Remarks = None,
+) -> str:  # fmt: skip
     """The same in plain text: the caption, the text, and a line for each of the strongest features.
 
     Args:
@@ -58,9 +77,15 @@ def token_strip_text(result: Activations, feature: int | None = None, *, top: in
         feature: The feature to name first, with the tokens on which it fires.
         top: How many features are listed.
         label: Name of the feature for people.
+        said: What people say of the features, by index.
+        of_tokens: What people say of the tokens, by position.
     """
+    told = said or {}
+    remark = told.get(-1 if feature is None else feature, NOTHING)
+    label = remark.name or label
     name = f"{result.sae}/{feature}" if feature is not None else result.sae
     lines = [f"{name}{f' ({label})' if label else ''} · model {result.model} · {', '.join(_plain_notes(result))}"]
+    lines += [f"note: {' / '.join(remark.lines)}"] * bool(remark.note)
     lines.append(repr(result.prompt_tokens.text)[1:-1])
     if feature is not None:
         values = result.feature(feature).tolist()
@@ -69,17 +94,40 @@ def token_strip_text(result: Activations, feature: int | None = None, *, top: in
         lines.append(f"fires on {', '.join(fires)}" if fires else "does not fire here")
     for row in result.top(top):
         where = f"largest at {row.position} {result.tokens[row.position]!r}"
-        lines.append(f"{result.sae}/{row.feature}: max {number(row.max)} on {row.count} tokens, {where}")
-    return "\n".join(lines)
+        own = told.get(row.feature, NOTHING)
+        named = f" ({own.name})" if own.name else ""
+        lines.append(f"{result.sae}/{row.feature}{named}: max {number(row.max)} on {row.count} tokens, {where}")
+        lines += [f"  note: {' / '.join(own.lines)}"] * bool(own.note and row.feature != feature)
+    return "\n".join([*lines, *_token_remarks(result, of_tokens)])
 
 
-def top_features_html(result: Activations, top: int = 10) -> str:
-    """The strongest features of a prompt as a plain table."""
-    rows = [
-        (str(row.feature), number(row.max), number(row.mean), str(row.count), visible(result.tokens[row.position]))
-        for row in result.top(top)
-    ]
-    return table_html(("feature", "max", "mean", "tokens", "largest at"), rows)
+def top_features_html(result: Activations, top: int = 10, said: Remarks = None) -> str:
+    """The strongest features of a prompt as a plain table, with what people say of them."""
+    found, told = result.top(top), said or {}
+    some = any(row.feature in told for row in found)
+    rows = []
+    for row in found:
+        numbers = (number(row.max), number(row.mean), str(row.count), visible(result.tokens[row.position]))
+        remark = [told.get(row.feature, NOTHING).html] * some
+        rows.append([str(row.feature), *remark, *map(escape, numbers)])
+    return table_of(("feature", *(["label"] * some), "max", "mean", "tokens", "largest at"), rows)
+
+
+def _told(of_tokens: Remarks, start: int, stop: int) -> str:
+    """What people say of the tokens of one cell, on one line."""
+    if not of_tokens:
+        return ""
+    return "; ".join(of_tokens[p].text for p in range(start, stop) if p in of_tokens)
+
+
+def _token_remarks(result: Activations, of_tokens: Remarks) -> list[str]:
+    """A line for each token of which people say something."""
+    there = sorted(p for p in of_tokens or () if 0 <= p < len(result))
+    if not of_tokens or not there:
+        return []
+    lines = [f"{p} {one_line(visible(result.tokens[p]))} — {of_tokens[p].text}" for p in there[:REMARKS]]
+    more = len(there) - REMARKS
+    return ["Notes on tokens:", *lines, *([f"and {more} more"] if more > 0 else [])]
 
 
 def _groups(result: Activations) -> list[tuple[int, int, str, bool]]:
@@ -87,14 +135,15 @@ def _groups(result: Activations) -> list[tuple[int, int, str, bool]]:
     return [(start, stop, text, bool(special[start])) for start, stop, text in result.prompt_tokens.groups]
 
 
-def _cell(text: str, value: float, largest: float, marked: bool, special: bool) -> str:
+def _cell(text: str, value: float, largest: float, marked: bool, special: bool, told: str = "") -> str:
     """One whole-character run of tokens."""
     shown = "".join("↵\n" if c == "\n" else c if c == " " else mark(c) for c in text)
     body = f"<code>{escape(shown)}</code>" if special else escape(shown).replace("\n", "<br>")
     if not marked or value <= 0:
-        return body
+        return f'<span title="{escape(told)}">{body}</span>' if told else body
     level = value / largest
-    style = f"title={number(value)} style=background:rgba({HUE},{_alpha(level)})"
+    title = f'"{number(value)}; {escape(told)}"' if told else number(value)
+    style = f"title={title} style=background:rgba({HUE},{_alpha(level)})"
     if level > 0.6:
         return f"<mark {style}><b>{body}</b></mark>"
     return f"<mark {style}>{body}</mark>" if level > 0.25 else f"<span {style}>{body}</span>"

@@ -1,6 +1,7 @@
 """Live views of a lab."""
 
 from saewidgets.widgets.attention_patterns import AttentionPatterns
+from saewidgets.widgets.explorer import Explorer
 from saewidgets.widgets.feature_dashboard import FeatureDashboard
 from saewidgets.widgets.feature_ranking import FeatureRanking
 from saewidgets.widgets.side_by_side import column, row
@@ -9,6 +10,7 @@ from saewidgets.widgets.token_activations import TokenActivations
 
 __all__ = [
     "AttentionPatterns",
+    "Explorer",
     "FeatureDashboard",
     "FeatureRanking",
     "SteeringPanel",

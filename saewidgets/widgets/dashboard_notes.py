@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from saewidgets.annotations.polling import THREAD
 from saewidgets.errors import AnnotationError
 from saewidgets.results import Annotation, FeatureId
 from saewidgets.results.feature_stats import FeatureStats
 from saewidgets.widgets.dashboard_wire import Said
 from saewidgets.widgets.wire import labels_of
+from saewidgets.widgets.worker import _forget_the_cell
 
 
 def said_of(lab: Any, stats: FeatureStats) -> Said:
@@ -81,6 +84,8 @@ class Watch:
         view, told = self._view, self._told
 
         def changed(targets: Any) -> None:
+            if threading.current_thread().name == THREAD:
+                _forget_the_cell()
             alive = view()
             if alive is not None:
                 told(alive, targets)

@@ -18,9 +18,11 @@ from saewidgets.views import (
     token_strip_text,
 )
 from saewidgets.views.cells import clipped
+from saewidgets.views.feature_stats_svg import feature_stats_svg
 from saewidgets.widgets.dashboard_notes import said_of
 from saewidgets.widgets.dashboard_requests import DashboardRequests
 from saewidgets.widgets.lab_view import escaped, sae_named
+from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.steering_wire import clean
 from saewidgets.widgets.traits import Feature, Prompt, SAEName, Shown
 
@@ -148,3 +150,9 @@ class FeatureDashboard(DashboardRequests, stem="feature_dashboard"):
         if self.specificity is not None:
             parts.append(specificity_text(self.specificity))
         return "\n".join(filter(None, parts)) or NOTHING
+
+    def static_svg(self) -> str:
+        """The feature as an SVG drawing: intervals, effects on the logits, strongest contexts."""
+        stats = drawn(self.result, self.error)
+        said = said_of(self.lab, stats)
+        return feature_stats_svg(replace(stats, label=said.label), note=clipped(said.note, NOTE_SHOWN))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import traitlets
@@ -10,10 +11,13 @@ import traitlets
 from saewidgets.errors import SaewidgetsError, TargetError, TokenError
 from saewidgets.results import FeatureId, Ranking
 from saewidgets.views import ranking_html, ranking_svg, ranking_text
+from saewidgets.views.ranking import COLUMNS
+from saewidgets.views.remarks import Remark
 from saewidgets.widgets.base import describe
-from saewidgets.widgets.lab_view import ANY_LENGTH, LabView, anchor_of, escaped, sae_named
+from saewidgets.widgets.lab_view import ANY_LENGTH, anchor_of, escaped, sae_named
+from saewidgets.widgets.labelled import Relabelled, said_of, said_of_features
 from saewidgets.widgets.pictures import drawn
-from saewidgets.widgets.ranking_wire import pack_ranking
+from saewidgets.widgets.ranking_wire import labels_on, pack_ranking
 from saewidgets.widgets.traits import Feature, Position, Prompt, SAEName, Shown, Target
 from saewidgets.widgets.worker import Job, Stopped, worker_of
 
@@ -37,14 +41,14 @@ class Run(NamedTuple):
     mask_special: bool
 
 
-class FeatureRanking(LabView, stem="feature_ranking"):
+class FeatureRanking(Relabelled, stem="feature_ranking"):
     """Three rankings of a prompt's features side by side: by activation, by attribution, by true ablation effect.
 
     The metric M is the target's logit less the baseline's, read at the last token; without a baseline, less the mean
     logit. Attribution is the effect of a feature being present to first order, ablation M(x) - M(x - f d) is exact and
     arrives live while it is computed. Another target, baseline, position or method reuses the forward pass; ``k``,
-    ``order`` and ``feature`` ask nothing of the kernel. What cannot be computed shows its error in the view, and the
-    view goes on working.
+    ``order`` and ``feature`` ask nothing of the kernel. A double click on a row, or F2, edits the label of its feature.
+    What cannot be computed shows its error in the view, and the view goes on working.
 
     Args:
         lab: Where the model and the SAEs are.
@@ -200,16 +204,16 @@ class FeatureRanking(LabView, stem="feature_ranking"):
         job.check()
         if self._drop_position(question["position"], ranker):
             raise Stopped  # without the position a newer job has run
-        former, show = self._data, self._live(job, run)
+        former, show = (self._data, self._packed_labels, self._pictured), self._live(job, run)
         target, baseline = (None if each == "" else each for each in (target, baseline))
         try:
             result = ranker.rank(target, baseline, on_progress=show, **question)
             self._check_newest(job)
         except Exception:
             if self._newest(job):
-                self._data = former
+                self._put(*former)
             raise
-        self._data = self._packed(result, run)
+        self._paint(result, run)
         self.set_trait("error", "")
         self.set_trait("result", result)
         if result.stopped:
@@ -242,7 +246,7 @@ class FeatureRanking(LabView, stem="feature_ranking"):
             if job.stopping or not self._newest(job):
                 return False
             if time.monotonic() >= due:
-                self._data = self._packed(ranking, run)
+                self._paint(ranking, run)
                 due = time.monotonic() + max(PAUSE, len(self._data) / BYTES_PER_SECOND)
             return True
 
@@ -256,15 +260,38 @@ class FeatureRanking(LabView, stem="feature_ranking"):
         if not self._newest(job):
             raise Stopped
 
-    def _packed(self, result: Ranking, run: Run) -> bytes:
+    def _paint(self, result: Ranking, run: Run) -> None:
+        """Put a ranking, or what there is of it, on the screen."""
         model = self.lab.model_of(run.sae)
         self._saes = list(self.lab.saes)
-        return pack_ranking(
+        self._hear()
+        labels = self._labels_of(result)
+        data = pack_ranking(
             result,
             saes=self.lab.saes,
             value_of=lambda token_id, text: _value_of(model, token_id, text),
             text_of=model.token_text,
+            labels=labels,
         )
+        self._put(data, labels, result)
+
+    # ---- labels --------------------------------------------------------------------------------------------------
+
+    @traitlets.observe("feature")
+    def _feature_changed(self, _: Any) -> None:
+        self._relabel()
+
+    def _labels_of(self, pictured: Ranking) -> dict[str, str]:
+        return labels_on(pictured, self.lab.saes)
+
+    def _chosen(self) -> Iterable[str]:
+        return [str(self.feature)] if self.feature else []
+
+    def _remarks(self) -> tuple[dict[str, Remark], Remark]:
+        """What people say of the features on the screen, and of the ranking."""
+        rows = [row for by in COLUMNS for row in self.result.top(self.k, by, self.order)]
+        said = said_of_features(self.lab, (f"{row.sae}/{row.feature}" for row in rows))
+        return said, said_of(self.lab, self.result)
 
     # ---- what the browser may ask --------------------------------------------------------------------------------
 
@@ -296,18 +323,18 @@ class FeatureRanking(LabView, stem="feature_ranking"):
     # ---- without a kernel ----------------------------------------------------------------------------------------
 
     def static_html(self) -> str:
-        """The prompt, and the three columns as a table with the overlaps."""
+        """The prompt, the three columns as a table with the overlaps, and what people say of the features."""
         if self.result is None:
             return f"<p>{escaped(self.error or 'Nothing has been run yet.')}</p>"
         problem = f"<p>{escaped(f'{self.error}{FORMER}')}</p>" if self.error else ""
-        return problem + ranking_html(self.result, self.k, self.order)
+        return problem + ranking_html(self.result, self.k, self.order, *self._remarks())
 
     def static_text(self) -> str:
         """The same as plain text."""
         if self.result is None:
             return self.error or "Nothing has been run yet."
         problem = f"{self.error}{FORMER}\n" if self.error else ""
-        return problem + ranking_text(self.result, self.k, self.order)
+        return problem + ranking_text(self.result, self.k, self.order, *self._remarks())
 
     def static_svg(self) -> str:
         """The three columns with their bars and lines, as an SVG drawing."""

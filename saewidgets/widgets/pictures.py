@@ -22,7 +22,8 @@ class Pictured:
         """
         got = type(self).__name__
         do = "take its result: many have .chart(), all have .to_frame()"
-        raise MismatchError("This view has no drawing.", got=got, expected="TokenActivations or FeatureRanking", do=do)
+        expected = "TokenActivations, FeatureRanking, SteeringPanel, FeatureDashboard or AttentionPatterns"
+        raise MismatchError("This view has no drawing.", got=got, expected=expected, do=do)
 
     def to_svg(self, path: str | Path) -> Path:
         """Write the view as an SVG file for a paper.

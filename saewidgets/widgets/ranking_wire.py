@@ -30,6 +30,7 @@ def pack_ranking(
     saes: Mapping[str, Any] | None = None,
     value_of: Callable[[int, str], int | str] = lambda token_id, _: token_id,
     text_of: Callable[[int], str] = str,
+    labels: Mapping[str, str] | None = None,
 ) -> bytes:
     """One buffer with all that the browser needs to rank, draw and follow features.
 
@@ -38,14 +39,15 @@ def pack_ranking(
         saes: Where ``density`` and ``labels`` of the SAEs are read, by name.
         value_of: What to assign as target for a token of the vocabulary, given its id and its text.
         text_of: The text of a token id.
+        labels: Labels of features by name; by default those in ``saes``.
 
     Example:
         >>> pack_ranking(ranking)[:4]  # doctest: +SKIP
         b'SAER'
     """
     known = ~np.isnan(result.ablation)
-    header = json.dumps(_header(result, saes or {}, value_of, text_of), ensure_ascii=False, separators=(",", ":"))
-    text = header.encode("utf-8", "replace")
+    head = _header(result, value_of, text_of) | {"labels": labels_on(result, saes or {}) if labels is None else labels}
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     text += b" " * (-len(text) % 8)
     columns = (
         (result.activation, "<f8"),
@@ -62,7 +64,7 @@ def pack_ranking(
 
 
 def _header(
-    result: Ranking, saes: Mapping[str, Any], value_of: Callable[[int, str], int | str], text_of: Callable[[int], str]
+    result: Ranking, value_of: Callable[[int, str], int | str], text_of: Callable[[int], str]
 ) -> dict[str, Any]:
     """The part of the buffer that is text."""
     tokens = result.prompt_tokens
@@ -89,7 +91,6 @@ def _header(
         "nodes": [[n.name, n.sae, n.position, _finite(n.attribution), _finite(n.ablation)] for n in result.nodes],
         "stopped": result.stopped,
         "completeness": None if result.completeness_error is None else _finite(result.completeness_error),
-        "labels": _labels(result, saes),
     }
 
 
@@ -97,7 +98,7 @@ def _finite(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
 
-def _labels(result: Ranking, saes: Mapping[str, Any]) -> dict[str, str]:
+def labels_on(result: Ranking, saes: Mapping[str, Any]) -> dict[str, str]:
     """Labels of the features that have one, by their name."""
     labels: dict[str, str] = {}
     for i, name in enumerate(result.saes):

@@ -17,7 +17,7 @@ CELL = "text-align:left;vertical-align:top;white-space:normal"
 
 
 class SideBySide:
-    """What rows and columns share; ``children`` are their views."""
+    """What boxes of views share; ``children`` are the views. Comes before a container of ipywidgets."""
 
     children: Any
     beside = True
@@ -47,8 +47,10 @@ class SideBySide:
         Returns:
             The path.
         """
-        names = ", ".join(type(view).__name__ for view in self.children)
-        return write_page(self._saved(), self._marked_html(), names[:80], path)
+        return write_page(self._saved(), self._marked_html(), self._title()[:80], path)
+
+    def _title(self) -> str:
+        return ", ".join(type(view).__name__ for view in self.children)
 
     def _saved(self) -> SavedBox:
         return SavedBox("row" if self.beside else "column", tuple(view._saved() for view in self.children))
@@ -59,6 +61,15 @@ class SideBySide:
     def _twin_bundle(self) -> dict[str, str]:
         return {"text/html": self._marked_html(), "text/plain": self.static_text()}
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The live views with their static twins, for hosts that show one bundle."""
+        live: Any = super()
+        return {**dict(live._repr_mimebundle_(**kwargs) or {}), **self._twin_bundle()}
+
+    def _ipython_display_(self, **_: Any) -> None:
+        live: Any = super()
+        display_twin_and_live(self, live._repr_mimebundle_)
+
 
 class Row(SideBySide, ipywidgets.GridBox):
     """Views beside each other; :func:`row` makes one."""
@@ -67,13 +78,6 @@ class Row(SideBySide, ipywidgets.GridBox):
         layout = ipywidgets.Layout(grid_template_columns=BESIDE, grid_gap="16px", width="100%")
         super().__init__(checked(views), layout=layout)
         self._hold()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """The live views with their static twins, for hosts that show one bundle."""
-        return {**dict(super()._repr_mimebundle_(**kwargs) or {}), **self._twin_bundle()}
-
-    def _ipython_display_(self, **_: Any) -> None:
-        display_twin_and_live(self, super()._repr_mimebundle_)
 
 
 class Column(SideBySide, ipywidgets.VBox):
@@ -84,13 +88,6 @@ class Column(SideBySide, ipywidgets.VBox):
     def __init__(self, views: tuple[Any, ...]) -> None:
         super().__init__(checked(views), layout=ipywidgets.Layout(width="100%"))
         self._hold()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """The live views with their static twins, for hosts that show one bundle."""
-        return {**dict(super()._repr_mimebundle_(**kwargs) or {}), **self._twin_bundle()}
-
-    def _ipython_display_(self, **_: Any) -> None:
-        display_twin_and_live(self, super()._repr_mimebundle_)
 
 
 def checked(views: tuple[Any, ...]) -> tuple[Any, ...]:

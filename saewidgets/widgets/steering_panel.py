@@ -15,10 +15,12 @@ from saewidgets.results import FeatureId
 from saewidgets.results.steering_vector import Number
 from saewidgets.steering.serialize import WITH_VALUE
 from saewidgets.views import steering_comparison_html, steering_comparison_text
+from saewidgets.views.steering_svg import steering_comparison_svg
 from saewidgets.widgets.lab_view import escaped, sae_named
+from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.steering_edits import Edits, SAEOrNone, new_edit, vectors_by_name
 from saewidgets.widgets.steering_preset import code_of, read_file
-from saewidgets.widgets.steering_requests import SteeringRequests
+from saewidgets.widgets.steering_recorded import SteeringRecorded
 from saewidgets.widgets.steering_wire import OPERATIONS, clean, where_text
 from saewidgets.widgets.traits import Feature, Prompt, Shown
 
@@ -27,7 +29,7 @@ NOTHING = "Nothing has been run yet."
 MOST_SEEDS = 2**53
 
 
-class SteeringPanel(SteeringRequests, stem="steering_panel"):
+class SteeringPanel(SteeringRecorded, stem="steering_panel"):
     """Edits of a model with a slider each, and what the model says with them beside what it says without.
 
     The next token follows while a slider moves; texts without and with the edits are written side by side, token by
@@ -227,7 +229,7 @@ class SteeringPanel(SteeringRequests, stem="steering_panel"):
         if result is None:
             return f"<p>{escaped(self.error or NOTHING)}</p>"
         problem = f"<p>{escaped(f'{self.error}{FORMER}')}</p>" if self.error else ""
-        return problem + steering_comparison_html(result, self.k, self._notes())
+        return problem + steering_comparison_html(result, self.k, self._notes(), self._remarks())
 
     def static_text(self) -> str:
         """The same as plain text."""
@@ -235,7 +237,11 @@ class SteeringPanel(SteeringRequests, stem="steering_panel"):
         if result is None:
             return self.error or NOTHING
         problem = f"{self.error}{FORMER}\n" if self.error else ""
-        return problem + steering_comparison_text(result, self.k, self._notes())
+        return problem + steering_comparison_text(result, self.k, self._notes(), self._remarks())
+
+    def static_svg(self) -> str:
+        """The edits, the next token and both texts as an SVG drawing."""
+        return steering_comparison_svg(drawn(self.result, self.error), self.k, self._notes(), self._remarks())
 
     def _notes(self) -> tuple[str, ...]:
         """Where each of the edits on the screen acts, as far as that is not everywhere."""

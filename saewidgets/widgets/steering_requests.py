@@ -76,6 +76,15 @@ class SteeringRequests(SteeringWork):
     def _op_load(self, message: dict[str, Any]) -> None:
         self._load(message.get("text"))
 
+    def _op_preset_save(self, message: dict[str, Any]) -> None:
+        """Keep the edits under a name, with the lab's annotations."""
+        with self._changing:
+            self.lab.save_preset(_name_in(message), self.edits, message.get("note"))
+
+    def _op_preset_load(self, message: dict[str, Any]) -> None:
+        """Take over the edits that the lab keeps under a name."""
+        self._assign({"edits": self.lab.preset(_name_in(message))})
+
     # ---- what these share ----------------------------------------------------------------------------------------
 
     def _place(self, index: Any) -> int:
@@ -111,3 +120,11 @@ class SteeringRequests(SteeringWork):
             self._assign({**settings, "edits": edits})
         except traitlets.TraitError as error:
             raise EditError("This preset cannot be used.", got=clean(str(error))[:300]) from error
+
+
+def _name_in(message: dict[str, Any]) -> str:
+    """The name of a preset."""
+    name = message.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise EditError("This names no preset.", got=repr(name)[:80], expected="a name")
+    return name.strip()

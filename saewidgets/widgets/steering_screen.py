@@ -6,15 +6,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from saewidgets.results import Reach, SteeringComparison
+import traitlets
+
+from saewidgets.results import FeatureId, Reach, SteeringComparison
 from saewidgets.steering import Edit
-from saewidgets.widgets.lab_view import LabView
+from saewidgets.views.remarks import NOTHING, Remark
+from saewidgets.widgets.labelled import Labelled, said_of_features
 from saewidgets.widgets.steering_runs import Question, Runs
 from saewidgets.widgets.steering_wire import clean, edit_json, texts_json
 
 
-class SteeringScreen(LabView):
-    """The traits that the browser draws; but for the edits only the worker sets them."""
+class SteeringScreen(Labelled):
+    """The traits that the browser draws; but for the edits and the names of presets only the worker sets them."""
+
+    _presets = traitlets.List(help="Names of the presets that the lab keeps.").tag(sync=True)
 
     prompt: Any
     edits: Any
@@ -35,6 +40,7 @@ class SteeringScreen(LabView):
 
     def _prepare(self, neutral_texts: Any) -> None:
         self._ready = False
+        self._turn = 0  # grows with what people say
         self._asked: list[set[str]] | None = None
         given = neutral_texts if neutral_texts is None or isinstance(neutral_texts, str) else tuple(neutral_texts)
         self._runs = Runs(self.lab, given)
@@ -50,11 +56,41 @@ class SteeringScreen(LabView):
         """The cards; said again where another thread has changed the edits meanwhile."""
         if reaches is not None:
             self._reaches = list(reaches)
-        shown = None
-        while shown is not self._held:
-            shown = self._held
+        shown = turn = None
+        while shown is not self._held or turn != self._turn:
+            shown, turn = self._held, self._turn
             known = [next((r for edit, r in self._reaches if edit is one), None) for _, one in shown]
             self._edits = [edit_json(*pair, r, self.lab.saes) for pair, r in zip(shown, known, strict=True)]
+
+    # ---- what people say -----------------------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        super()._hear()
+        self._show_presets()
+
+    def _said(self, targets: Any) -> None:
+        kinds = {target.kind for target in targets}
+        self._turn += 1
+        if "feature" in kinds:
+            self._show_edits()
+        if "preset" in kinds:
+            self._show_presets()
+
+    def _show_presets(self) -> None:
+        """The names of presets; again where somebody has kept another one meanwhile."""
+        turn = None
+        while turn != self._turn:
+            turn = self._turn
+            self._presets = [clean(name) for name in getattr(self.lab, "presets", ())]
+
+    def _remarks(self) -> list[Remark]:
+        """What people say of the feature of each of the edits on the screen."""
+        edits = self._answered.edits if self._answered is not None else ()
+        names = [str(edit.target) if isinstance(edit.target, FeatureId) else "" for edit in edits]
+        said = said_of_features(self.lab, filter(None, names))
+        return [said.get(name, NOTHING) for name in names]
+
+    # ---- results -------------------------------------------------------------------------------------------------
 
     def _show_code(self) -> None:
         self._code = clean(self.code)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import traitlets
 
 from saewidgets.errors import MismatchError, SaewidgetsError, TokenError
@@ -12,7 +14,8 @@ from saewidgets.export.page import SavedView
 from saewidgets.results import Activations, FeatureId
 from saewidgets.views import first_feature, token_strip_html, token_strip_svg, token_strip_text
 from saewidgets.widgets.base import describe
-from saewidgets.widgets.lab_view import ANY_LENGTH, FORMER, LabView, anchor_of, escaped, sae_named
+from saewidgets.widgets.lab_view import ANY_LENGTH, FORMER, anchor_of, escaped, sae_named
+from saewidgets.widgets.labelled import Relabelled, label_of, said_of_features, said_of_tokens
 from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.traits import Feature, Features, Position, Prompt, SAEName, Shown, one_or_several
 from saewidgets.widgets.wire import halved, labels_of, pack
@@ -21,11 +24,12 @@ from saewidgets.widgets.worker import Job, worker_of
 MOST_FEATURES = 6
 
 
-class TokenActivations(LabView, stem="token_activations"):
-    """A prompt box, its tokens coloured by up to six features, and the features that fire.
+class TokenActivations(Relabelled, stem="token_activations"):
+    """A prompt box, its tokens coloured by up to six features, and the features that fire, by their labels.
 
     Editing the prompt runs it again, the last edit wins; choosing features recolours in the browser and asks nothing of
-    the kernel. A prompt that cannot be run shows its error in the view, and the view goes on working.
+    the kernel. A double click on a feature, or F2, edits its label. A prompt that cannot be run shows its error in the
+    view, and the view goes on working.
 
     Args:
         lab: Where the model and the SAEs are.
@@ -85,6 +89,7 @@ class TokenActivations(LabView, stem="token_activations"):
         features = one_or_several(features)
         self._choose = feature is None and not features
         self._ready = False
+        self._typed = ""  # the prompt of what is on the screen
         named = feature if feature not in (None, "") else next(iter(features), None)
         if sae is not None and sae_named(named) not in {None, sae}:
             raise MismatchError("The feature is of another SAE.", got=f"sae={sae!r}, {named}", expected="one SAE")
@@ -145,6 +150,7 @@ class TokenActivations(LabView, stem="token_activations"):
             self.feature = features[0] if features else ""
         if features:
             self.sae = sae_named(features[0])
+        self._relabel()
 
     @traitlets.observe("sae")
     def _sae_changed(self, change: Any) -> None:
@@ -179,10 +185,13 @@ class TokenActivations(LabView, stem="token_activations"):
 
     def _show(self, result: Activations, prompt: str) -> None:
         """Put a result on the screen; runs on the worker."""
-        held = self.lab.saes[result.sae]
-        label = labels_of(getattr(held, "labels", None))
+        held, labels = self.lab.saes[result.sae], self._labels_of(result)
         self._saes = list(self.lab.saes)
-        self._data = pack(result, prompt=prompt, density=getattr(held, "density", None), label=label)
+        self._hear()
+        density = getattr(held, "density", None)
+        data = pack(result, prompt=prompt, density=density, label=lambda f: labels.get(f"{result.sae}/{f}"))
+        self._put(data, labels, result)
+        self._typed = prompt
         self.set_trait("result", result)
         if self.token is not None and self.token >= len(result):
             self.token = None
@@ -191,6 +200,24 @@ class TokenActivations(LabView, stem="token_activations"):
             self._choose = False
             if not self.features and result.sae == self.sae:
                 self.feature = f"{result.sae}/{first}"
+
+    # ---- labels --------------------------------------------------------------------------------------------------
+
+    def _labels_of(self, pictured: Activations) -> dict[str, str]:
+        sae = pictured.sae
+        label = labels_of(getattr(self.lab.saes.get(sae), "labels", None))
+        return {f"{sae}/{f}": text for f in np.unique(pictured.indices).tolist() if (text := label(f))}
+
+    def _chosen(self) -> Iterable[str]:
+        return self.features
+
+    def _remarks(self) -> dict[str, Any]:
+        """What people say of the features and of the tokens on the screen."""
+        result, focus = self.result, self._focus()
+        shown = ([] if focus is None else [focus]) + [row.feature for row in result.top(10)]
+        said = said_of_features(self.lab, (f"{result.sae}/{feature}" for feature in shown))
+        named = {FeatureId.parse(name).index: remark for name, remark in said.items()}
+        return {"said": named, "of_tokens": said_of_tokens(self.lab, result, self._typed)}
 
     # ---- what the browser may ask --------------------------------------------------------------------------------
 
@@ -206,18 +233,18 @@ class TokenActivations(LabView, stem="token_activations"):
     # ---- without a kernel ----------------------------------------------------------------------------------------
 
     def static_html(self) -> str:
-        """The tokens with the feature in focus marked, and a table of the strongest features."""
+        """The tokens with the feature in focus marked, a table of the strongest features, and what people say."""
         if self.result is None:
             return f"<p>{escaped(self.error or 'Nothing has been run yet.')}</p>"
         problem = f"<p>{escaped(f'{self.error}{FORMER}')}</p>" if self.error else ""
-        return problem + token_strip_html(self.result, self._focus())
+        return problem + token_strip_html(self.result, self._focus(), **self._remarks())
 
     def static_text(self) -> str:
         """The same as plain text."""
         if self.result is None:
             return self.error or "Nothing has been run yet."
         problem = f"{self.error}{FORMER}\n" if self.error else ""
-        return problem + token_strip_text(self.result, self._focus())
+        return problem + token_strip_text(self.result, self._focus(), **self._remarks())
 
     def static_svg(self) -> str:
         """The tokens coloured by the feature in focus, as an SVG drawing."""
@@ -229,8 +256,7 @@ class TokenActivations(LabView, stem="token_activations"):
 
     def _label(self) -> str:
         focus = self._focus()
-        held = self.lab.saes.get(self.result.sae)
-        return "" if focus is None else labels_of(getattr(held, "labels", None))(focus) or ""
+        return "" if focus is None else label_of(self.lab, f"{self.result.sae}/{focus}")
 
     def _focus(self) -> int | None:
         """Index of the feature in focus, if it belongs to the result on the screen."""

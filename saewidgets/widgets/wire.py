@@ -125,7 +125,9 @@ def halved(data: bytes) -> bytes:
 
 
 def labels_of(source: object) -> Callable[[int], str | None]:
-    """Read labels from a mapping or sequence by feature; anything else has none."""
+    """Read labels, as they stand now, from a mapping or sequence by feature; anything else has none."""
+    now = getattr(source, "now", None)
+    source = now() if callable(now) else source
 
     def label(feature: int) -> str | None:
         if isinstance(source, Mapping):

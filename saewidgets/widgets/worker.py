@@ -49,7 +49,7 @@ class Job:
         self.state: State = "queued"
         self.result: Any = None
         self.error: BaseException | None = None
-        self.stopping = self.told = False
+        self.stopping = self.told = self._ends_passes = False
         self._work: Callable[[Job], Any] | None = work
         self._on_change = on_change
         # A SimpleQueue, because a keyboard interrupt inside threading.Event would leave its lock held.
@@ -60,8 +60,14 @@ class Job:
         """True once the job is done, stopped or failed."""
         return self.state in FINAL
 
-    def stop(self) -> None:
-        """Ask the job to stop; a queued one never starts, a running one stops at its next ``check``."""
+    def stop(self, in_a_pass: bool = True) -> None:
+        """Ask the job to stop; a queued one never starts, a running one stops at its next ``check``.
+
+        Args:
+            in_a_pass: Also in the middle of a forward pass. Not where a newer job takes its place: while a slider
+                moves, no job would ever come to its end.
+        """
+        self._ends_passes |= in_a_pass
         self.stopping = True
         if self.state == "running":
             hurry.begin(self)
@@ -71,6 +77,11 @@ class Job:
     def check(self) -> None:
         """Raise :class:`Stopped` if the job was asked to stop."""
         if self.stopping:
+            raise Stopped
+
+    def check_in_a_pass(self) -> None:
+        """Raise :class:`Stopped` if a forward pass that is under way is to end too."""
+        if self._ends_passes:
             raise Stopped
 
     def wait(self) -> None:
@@ -90,7 +101,7 @@ class Job:
         try:
             self.check()
             self.become("running")
-            with _without_gradients(), _stoppable(model, self.check):
+            with _without_gradients(), _stoppable(model, self.check_in_a_pass):
                 self.result = work(self) if work else None
             self.become("done")
         except Stopped:
@@ -137,7 +148,7 @@ class Worker:
             waiting.stop()
             waiting.become("stopped")
         if running is not None and running.key == job.key:
-            running.stop()
+            running.stop(in_a_pass=False)
         return job
 
     def call(self, work: Callable[[Job], Any]) -> Any:
@@ -193,7 +204,7 @@ class Worker:
             return
         self._running = job
         if key in self._mailbox:  # a newer one came between the two lines above
-            job.stop()
+            job.stop(in_a_pass=False)
         try:
             self.run(job)
         finally:

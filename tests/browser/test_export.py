@@ -212,3 +212,17 @@ def test_a_column_shows_both(opened, tmp_path):
     one.page.wait_for_function("document.querySelectorAll('.saew[data-state=silent]').length == 2")
     tops = [one.page.locator(".saew").nth(n).bounding_box()["y"] for n in (0, 1)]
     assert tops[0] < tops[1]
+
+
+def test_a_chart_is_an_image_and_nothing_of_it_runs(opened, tmp_path):
+    pytest.importorskip("vl_convert")
+    rows = [{"way": f"{one}", "n": n} for n, one in enumerate(HOSTILE[:3])]
+    encoding = {"x": {"field": "n", "type": "quantitative"}, "y": {"field": "way", "type": "nominal"}}
+    spec = {"data": {"values": rows}, "mark": "bar", "encoding": encoding, "title": "A chart", "width": 200}
+    cell = code("chart", {"application/vnd.vegalite.v5+json": spec, "text/plain": "plain"})
+    one = opened(export_notebook(notebook("# Charts", cell), tmp_path / "nb.html"))
+    image = one.page.get_by_alt_text("A chart")
+    image.wait_for()
+    assert image.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 200
+    assert (one.page.evaluate("window.stopped"), one.page.evaluate("window.ran"), one.faults) == ([], [], [])
+    assert {request[:5] for request in one.requests} <= {"file:", "data:"}

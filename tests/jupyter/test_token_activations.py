@@ -112,3 +112,19 @@ def test_a_notebook_opened_without_its_kernel_shows_the_twin(browser: Browser, s
         expect(twin).to_be_visible()
         expect(twin.locator("mark").first).to_be_visible()
         expect(twin).to_contain_text("mid-topk-2048")
+
+
+def test_a_label_is_edited_in_place_and_its_keys_are_no_shortcuts(live: NotebookPage) -> None:
+    cells = live.n_cells()
+    row = live.view.locator(".saew-right .saew-row").first
+    row.locator(".saew-name").dblclick()
+    field = live.view.locator(".saew-rename")
+    expect(field).to_be_focused()
+    live.page.keyboard.type("bax dd")
+    live.page.keyboard.press("Enter")
+    expect(field).to_be_hidden()
+    expect(row.locator(".saew-label")).to_have_text("bax dd")
+    live.wait_for_python("lab.label(view.feature)", "bax dd")
+    assert live.n_cells() == cells
+    live.python("lab.annotations.undo() and None")
+    expect(row.locator(".saew-label")).to_have_text("")

@@ -120,6 +120,32 @@ def test_a_stop_ends_the_pass_that_a_job_is_in(make_model, make_tensors):
     assert tiny.is_clean()
 
 
+def test_a_newer_job_lets_the_pass_end(make_model, make_tensors):
+    """While a slider moves, each new place replaces the job of the last; what it had begun is still shown."""
+    tiny, reached, done = Tiny(make_model("native"), make_tensors), threading.Event(), []
+
+    def hold(*_: Any) -> None:
+        reached.set()
+        while not job.stopping:
+            pass
+
+    def work(job: Job) -> None:
+        handle = tiny.model.blocks[0].hook_resid_pre.register_forward_hook(hold)
+        try:
+            done.append(tiny.logits())
+        finally:
+            handle.remove()
+        job.check()
+
+    job, worker = Job("view", "run", work), worker_of(tiny.model)
+    worker.post(job)
+    assert reached.wait(60)
+    newer = worker.post(Job("view", "run", lambda job: "newer"))
+    newer.wait()
+    assert (job.state, newer.result) == ("stopped", "newer")
+    assert [torch.equal(logits, tiny.base) for logits in done] == [True]
+
+
 def test_model_that_is_built_later(make_model):
     """The first job builds it; passes of the next look."""
 

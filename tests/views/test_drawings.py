@@ -11,10 +11,10 @@ from saewidgets.errors import MismatchError, MissingPackageError, PromptError
 from saewidgets.views import files as files_module
 from saewidgets.views import token_strip_svg
 from saewidgets.views.drawing import chunks, columns
-from saewidgets.widgets import FeatureRanking, SteeringPanel, TokenActivations
+from saewidgets.widgets import FeatureRanking, TokenActivations
+from saewidgets.widgets.pictures import Pictured
 from tests.widgets.fake_lab import FakeLab, activations_of
 from tests.widgets.fake_ranking_lab import FakeRankingLab
-from tests.widgets.fake_steering_lab import FakeSteeringLab
 
 SPACE = "{http://www.w3.org/2000/svg}"
 NASTY = [
@@ -128,7 +128,7 @@ def test_ranking_in_three_columns():
 
 def test_what_cannot_be_drawn_says_so(tmp_path, monkeypatch):
     with pytest.raises(MismatchError, match="no drawing"):
-        SteeringPanel(FakeSteeringLab(), "x").to_svg(tmp_path / "x.svg")
+        Pictured().to_svg(tmp_path / "x.svg")
     with pytest.raises(PromptError, match="nothing to draw"):
         TokenActivations(FakeLab(), "").to_svg(tmp_path / "x.svg")
     monkeypatch.setattr(files_module, "find_spec", lambda _: None)

@@ -307,9 +307,8 @@ class TestRating:
         assert drawn != sorted(drawn)
 
     def test_fifty_at_most_and_as_many_from_each_interval(self, often):
-        ids = np.array([0, 1, 2])
         intervals = tuple(
-            replace(each, examples=tuple(Example(n + 1.0, 1, ids, n, 0) for _ in range(10)))
+            replace(each, examples=tuple(Example(n + 1.0, 1, np.array([0, n, other]), n, 0) for other in range(10)))
             for n, each in enumerate(often.intervals)
         )
         items = blind(replace(often, intervals=intervals), "ann")

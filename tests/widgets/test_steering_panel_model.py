@@ -84,6 +84,8 @@ def test_nothing_steers_the_users_own_pass(tiny, bridge):
         plain = bridge(ids)
         panel = SteeringPanel(tiny, PROMPT, st.set("sae/3", 9), max_new_tokens=200)
         during = [bridge(ids) for _ in range(10)]
+        if "bars" in panel._jobs:
+            panel._jobs["bars"].wait()
         panel.stop()
         assert panel.result is not None
         assert all(torch.equal(one, plain) for one in [*during, bridge(ids)])

@@ -1,6 +1,6 @@
 /** All features of an SAE as one table: sorted and filtered here, and only the rows that are seen are in the page. */
 
-import { h, keep, number, percent, readable, set } from "./dom.js";
+import { h, keep, number, percent, put, readable, set } from "./dom.js";
 import { whole } from "./feature_head.js";
 import { orderByLabel, orderOf } from "./order.js";
 
@@ -138,7 +138,7 @@ export function makeAllFeatures(onOpen) {
     grid.scrollTop = 0;
     set(grid, "aria-rowcount", rows.length + 1);
     body.style.height = `${rows.length * ROW}px`;
-    found.textContent = `${whole(rows.length)} of ${whole(order.length)} features`;
+    put(found, `${whole(rows.length)} of ${whole(order.length)} features`);
     draw();
   }
   function draw() {
@@ -147,7 +147,7 @@ export function makeAllFeatures(onOpen) {
     const last = Math.min(rows.length, first + Math.ceil(grid.clientHeight / ROW) + 2 * SPARE);
     const seen = [];
     for (let at = first; at < last; at++) seen.push(line(at));
-    body.replaceChildren(...seen);
+    put(body, ...seen);
     if (active >= first && active < last) set(grid, "aria-activedescendant", `${id}-${active}`);
     else grid.removeAttribute("aria-activedescendant");
   }
@@ -180,7 +180,7 @@ export function makeAllFeatures(onOpen) {
     close: () => cancelAnimationFrame(frame),
     /** @param {Features | undefined} next @param {string} empty what to say without one */
     show(next, empty) {
-      none.textContent = empty;
+      put(none, empty);
       none.hidden = !!next;
       grid.hidden = !next;
       if (next === features) {

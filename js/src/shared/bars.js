@@ -1,6 +1,6 @@
 /** The next token: probabilities of the base model as outlines, of the steered one as solid bars inside them. */
 
-import { h, percent, visible } from "./dom.js";
+import { h, percent, put, visible } from "./dom.js";
 
 import { nats } from "./meter.js";
 
@@ -30,11 +30,11 @@ export function makeBars() {
       body.style.minHeight = `${27 * Math.max(k, rows.length)}px`;
       none.hidden = rows.length > 0;
       table.hidden = !none.hidden;
-      kl.textContent = typeof distance === "number" ? `KL(base‖steered) ${nats(distance)} nats` : "";
+      put(kl, typeof distance === "number" ? `KL(base‖steered) ${nats(distance)} nats` : "");
       const sorted = [...rows].sort((a, b) => Math.max(b[1], b[2]) - Math.max(a[1], a[2]));
       const full = axis(sorted.length ? Math.max(sorted[0][1], sorted[0][2]) : 0);
-      end.textContent = `${100 * full}%`;
-      body.replaceChildren(...sorted.map((row) => draw(row, full)));
+      put(end, `${100 * full}%`);
+      put(body, ...sorted.map((row) => draw(row, full)));
     },
   };
 }

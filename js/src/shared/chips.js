@@ -1,22 +1,29 @@
 /** The chosen features, and what the colours of the tokens mean. */
 
-import { h, number } from "./dom.js";
+import { h, number, put, redraw } from "./dom.js";
 import { rgba, tint } from "./palette.js";
 import { swatch } from "./swatch.js";
 
 /** @typedef {import("./selection.js").Chosen} Chosen */
 
-/** @param {Chosen} one @param {() => void} onFocus @param {() => void} onDrop */
-function chip({ id, index, row, slot, focus }, onFocus, onDrop) {
+/** @param {Chosen} one @param {(id: string) => void} onFocus @param {(index: number) => void} onDrop */
+function chip({ id, index, row, label, slot, focus }, onFocus, onDrop) {
   const pick = h(
     "button.pick.flex",
-    { "aria-pressed": `${focus}`, click: onFocus },
+    { "aria-pressed": `${focus}`, click: () => onFocus(id) },
     swatch(slot),
     h("b", `${index}`),
-    h("span.label", row?.label ?? ""),
+    h("span.label", label),
     h("span.faint", row ? `max ${number(row.max)}` : "does not fire here"),
   );
-  return h("span.chip.box.flex", pick, h("button.drop", { label: `Remove ${id}`, click: onDrop }, "×"));
+  const drop = h("button.drop", { label: `Remove ${id}`, click: () => onDrop(index) }, "×");
+  return h(
+    "span.chip.box.flex",
+    { "data-feature": index },
+    pick,
+    h("button.pen.faint", { label: `Label ${id}` }),
+    drop,
+  );
 }
 
 /**
@@ -29,15 +36,8 @@ export function makeChips(onFocus, onDrop) {
     box,
     /** @param {Chosen[]} chosen */
     show(chosen) {
-      const hint = h("span.faint", "Choose a feature, or click a token.");
-      const chips = chosen.map((one) =>
-        chip(
-          one,
-          () => onFocus(one.id),
-          () => onDrop(one.index),
-        ),
-      );
-      box.replaceChildren(...(chips.length ? chips : [hint]));
+      const chips = chosen.map((one) => chip(one, onFocus, onDrop));
+      redraw(box, chips.length ? chips : [h("span.faint", "Choose a feature, or click a token.")]);
     },
   };
 }
@@ -57,15 +57,15 @@ export function makeLegend(onScale) {
         const known = row.reference > 0;
         const unit = known && ofReference ? "reference max" : "prompt max";
         parts.push(
-          h("span.flex.key", "0", ramp, number(scale ?? 0)),
+          h("span.flex", "0", ramp, number(scale ?? 0)),
           known ? h("button.link", { click: onScale }, unit) : unit,
           "underlined:",
           h("u.half", "over ½"),
-          h("u.most", "over ¾"),
+          h("u", "over ¾"),
         );
       }
       if (chosen.length > 1) parts.push("a band for each feature");
-      box.replaceChildren(...parts);
+      put(box, ...parts);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Choices of which one holds, radios or tabs: arrow keys go from one to the next and take it. */
 
-import { h, keep, set } from "./dom.js";
+import { h, keep, put, set } from "./dom.js";
 
 /** @type {Record<string, number>} */
 const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
@@ -41,7 +41,7 @@ export function makeChoice(look, label, onPick) {
         option.dataset.value = value;
         return option;
       });
-      box.replaceChildren(...options);
+      put(box, ...options);
       if (kept >= 0) options[kept]?.focus();
     },
     /** @param {string} value */

@@ -1,7 +1,7 @@
 /** Three columns of one set of rows, each row's three ranks joined by a line: a bump chart whose entries are text. */
 
-import { h, keep, number, set } from "./dom.js";
-import { idOf } from "./picture.js";
+import { h, keep, number, put, set } from "./dom.js";
+import { idOf, labelOf } from "./picture.js";
 import { KEYS } from "./ranks.js";
 import { svg } from "./svg.js";
 
@@ -50,7 +50,8 @@ export function makeColumns({ onFollow, onChoose }) {
     focusout: out,
     click(event) {
       const { row, column } = placeOf(event.target);
-      if (row < 0) return;
+      // The second click of two is about the label.
+      if (row < 0 || event.detail > 1) return;
       if (column >= 0) rove(column, row)?.focus();
       onChoose(row);
     },
@@ -94,16 +95,16 @@ export function makeColumns({ onFollow, onChoose }) {
         for (const row of below[column]) found.set(row, lowEntry(picture, column, row));
         const first = found.get(below[column][0]);
         if (first) first.style.marginTop = `${(most - tops[column].length) * ROW + GAP}px`;
-        lists[column].replaceChildren(...found.values());
+        put(lists[column], ...found.values());
         return found;
       });
       cut.hidden = !lows;
       cut.style.top = `${most * ROW}px`;
-      cut.textContent = `below the top ${most}`;
+      put(cut, `below the top ${most}`);
       joints.forEach((joint, column) => {
         set(joint, "viewBox", `0 0 100 ${height || 1}`);
         set(joint, "height", height);
-        joint.replaceChildren(...lines(picture, column, most));
+        put(joint, ...lines(picture, column, most));
       });
       rove(0, [...cells[0].keys()][0]);
       if (cells[active.column]?.has(active.row)) rove(active.column, active.row)?.focus();
@@ -161,7 +162,7 @@ function entry(picture, column, row, scale) {
     h(matters ? "span.dot.hit@img" : "span.dot", { hidden: column === 2, label: matters && "top by ablation" }),
     h("b", name),
     h("span.faint", at),
-    h("span.of.faint", ranking.head.labels[idOf(ranking, row)] ?? ""),
+    h("span.of.faint", labelOf(ranking, idOf(ranking, row))),
     h("span.value", text),
     h("span.bar2", bar),
   );

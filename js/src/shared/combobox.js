@@ -1,6 +1,6 @@
 /** A token of the vocabulary: typed, completed, or picked among those that the model finds likely. */
 
-import { h, keep, percent, set, visible } from "./dom.js";
+import { h, keep, percent, put, set, visible } from "./dom.js";
 
 /** @typedef {[value: number | string, text: string, probability?: number]} Item */
 
@@ -64,7 +64,8 @@ export function makeCombobox({ name, none, onAsk, onPick }) {
     const nothing = text ? [] : [["", none]];
     const chosen = items[active]?.[0];
     items = [...nothing, ...first, ...rest].slice(0, LISTED);
-    list.replaceChildren(
+    put(
+      list,
       ...items.map(([value, token, probability], i) =>
         h(
           "li.option@option",

@@ -9,7 +9,7 @@
  * @typedef {TagOf<S> extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[TagOf<S>] : HTMLDivElement} Made
  */
 
-const FOCUSABLE = /^(button|input|select|textarea)$/;
+const FOCUSABLE = /^(but|inp|sel|text)/;
 
 /**
  * Make an element: `h("span.chip", { title: "..." }, child)` or `h("b", "text")`; `@row` gives it a role. Classes get
@@ -23,11 +23,10 @@ const FOCUSABLE = /^(button|input|select|textarea)$/;
  */
 export function h(spec, props = {}, ...children) {
   if (typeof props === "string" || props instanceof Node) return h(spec, {}, props, ...children);
-  const [look, role] = spec.split("@");
-  const [tag, ...classes] = look.split(".");
+  const [, tag, look, role] = /** @type {RegExpExecArray} */ (/(\w*)([^@]*)@?(.*)/.exec(spec));
   const node = document.createElement(tag || "div");
   if (role) set(node, "role", role);
-  if (classes.length) node.className = classes.map((name) => `saew-${name}`).join(" ");
+  if (look) node.className = look.replaceAll(".", " saew-").slice(1);
   for (const [name, value] of Object.entries(props)) {
     if (typeof value === "function") node.addEventListener(name, value);
     else if (value !== false && value !== undefined) set(node, name === "label" ? "aria-label" : name, value);
@@ -44,6 +43,29 @@ export function h(spec, props = {}, ...children) {
  * @param {unknown} value
  */
 export const set = (node, name, value) => node.setAttribute(name, `${value}`);
+
+/**
+ * Put children, or a text, in the place of what a node has.
+ * @param {Element} node
+ * @param {...(Node | string)} children
+ */
+export const put = (node, ...children) => node.replaceChildren(...children);
+
+/**
+ * Draw what is in a box anew; the focus stays at its place.
+ * @param {Element} box
+ * @param {Node[]} children
+ * @returns what has the focus, or can get it first
+ */
+export function redraw(box, children) {
+  const all = () => /** @type {HTMLElement[]} */ ([...box.querySelectorAll("[tabindex],button")]);
+  const { activeElement } = /** @type {ShadowRoot} */ (box.getRootNode());
+  const at = all().indexOf(/** @type {HTMLElement} */ (activeElement));
+  put(box, ...children);
+  const next = all()[Math.max(0, at)];
+  if (at >= 0) next?.focus();
+  return next;
+}
 
 /**
  * Keep an event from the page and from Jupyter.

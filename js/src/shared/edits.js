@@ -1,6 +1,6 @@
 /** The edits, in the order in which they are applied: a card each, kept while its edit lives. */
 
-import { h, number, readable, set } from "./dom.js";
+import { h, number, put, readable, set } from "./dom.js";
 import { makeNumber, plain } from "./numbers.js";
 import { choose } from "./options.js";
 import { makeSlider } from "./slider.js";
@@ -85,9 +85,10 @@ function makeCard({ key, name }, handlers) {
   const down = h("button.icon.box", { label: `Apply ${shown} later`, click: () => moveTo(index + 1) }, "↓");
   const sweep = h("button.icon.box", { label: `Sweep ${shown}`, click: () => onSweep(key) }, "sweep");
   const remove = h("button.icon.box", { label: `Remove ${shown}`, click: () => onRemove(key) }, "×");
+  const write = h("button.icon.box.pen", { label: `Label ${shown}` });
   const box = h(
     "li.edit.box",
-    h(".flex", title, h("span.tools.flex", sweep, up, down, remove)),
+    h(".flex", title, h("span.tools.flex", write, sweep, up, down, remove)),
     h(
       ".choices",
       operation,
@@ -104,7 +105,7 @@ function makeCard({ key, name }, handlers) {
     /** @param {Edit} edit @param {Operation[]} operations @param {number} at @param {number} count */
     show(edit, operations, at, count) {
       index = at;
-      title.replaceChildren(h("span.faint", `${at + 1} `), h("b", shown), " ", h("span.faint", readable(edit.label)));
+      put(title, h("span.faint", `${at + 1} `), h("b", shown), " ", h("span.faint", readable(edit.label)));
       const names = /** @type {[string, string][]} */ (
         operations.map(([name, text]) => [name, `${name}:  ${printed(text)}`])
       );
@@ -120,16 +121,17 @@ function makeCard({ key, name }, handlers) {
       last = count - 1;
       set(up, "aria-disabled", at === 0);
       set(down, "aria-disabled", at === last);
-      formula.textContent = formulaOf(edit, operations);
+      put(formula, formulaOf(edit, operations));
       const told = absoluteOf(edit);
-      unit.textContent = unitOf(edit);
-      absolute.textContent = told === undefined ? "" : `= ${size(told)}`;
+      put(unit, unitOf(edit));
+      put(absolute, told === undefined ? "" : `= ${size(told)}`);
       slider.draw(edit.value, `${plain(edit.value)} ${unitOf(edit)}${told === undefined ? "" : `, ${size(told)}`}`);
       entry.show(edit.value, slider.held);
       const vector = edit.kind === "vector";
+      write.hidden = vector;
       const max = edit.maximum === null ? "" : `${vector ? "length" : "max"} ${number(edit.maximum)}`;
-      source.textContent = has ? [max, vector ? "" : readable(edit.source)].filter(Boolean).join(": ") : "";
-      reach.textContent = reachText(edit);
+      put(source, has ? [max, vector ? "" : readable(edit.source)].filter(Boolean).join(": ") : "");
+      put(reach, reachText(edit));
       reach.classList.toggle("saew-more", edit.conditional);
       set(box, "data-key", key);
     },
@@ -167,7 +169,7 @@ export function makeEdits(handlers) {
         /** @type {ShadowRoot} */ (list.getRootNode()).activeElement ?? null
       );
       const inside = !!active && list.contains(active);
-      list.replaceChildren(...boxes);
+      put(list, ...boxes);
       const next = list.contains(active) ? active : list.querySelector("button");
       if (inside && next) next.focus();
       else if (inside) handlers.onEmpty();

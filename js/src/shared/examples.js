@@ -1,7 +1,7 @@
 /** Examples of a feature, one a row: the peak in a column of its own, or the window as prose. */
 
 import { makeChoice } from "./choice.js";
-import { h, number } from "./dom.js";
+import { h, number, put } from "./dom.js";
 import { rgba, tint } from "./palette.js";
 import { makeWalk, tokenCell } from "./walk.js";
 
@@ -64,7 +64,7 @@ export function makeExamples(tip) {
     show(next, most, empty) {
       if (next === examples && most === max && empty === none) return;
       [examples, max, none] = [next, most, empty];
-      top.textContent = number(most);
+      put(top, number(most));
       draw();
     },
   };

@@ -1,6 +1,6 @@
 /** Which feature is shown, what people say of it, and how often it fires. */
 
-import { h, keep, number, percent, readable, set } from "./dom.js";
+import { h, keep, number, percent, put, readable, set } from "./dom.js";
 import { makeNumber } from "./numbers.js";
 
 /** @typedef {import("./dashboard_wire.js").Head} Head */
@@ -107,24 +107,24 @@ export function makeFeatureHead({ onStep, onJump, onSay }, ...more) {
     /** @param {string} feature the one that was asked for @param {Head} [head] the one that is there */
     show(feature, head) {
       const index = Number(feature.slice(feature.lastIndexOf("/") + 1)) || 0;
-      id.textContent = readable(feature) || "no feature";
+      put(id, readable(feature) || "no feature");
       set(id, "aria-valuenow", index);
       set(id, "aria-valuetext", [feature, head?.feature === feature ? head.label : ""].filter(Boolean).join(", "));
       jump.show(index);
       if (!head) return;
-      of.textContent = `of ${whole(head.d_sae)}`;
+      put(of, `of ${whole(head.d_sae)}`);
       const other = shown !== head.feature;
       shown = head.feature;
       label.show(head.given, other);
       label.field.placeholder = readable(head.label) || "Label …";
       note.show(head.note, other);
       starred = head.mine;
-      star.textContent = `${starred ? "★" : "☆"}${head.stars > 1 ? ` ${head.stars}` : ""}`;
+      put(star, `${starred ? "★" : "☆"}${head.stars > 1 ? ` ${head.stars}` : ""}`);
       set(star, "aria-label", `Star, ${head.stars} so far`);
       set(star, "aria-pressed", starred);
-      tags.textContent = head.tags.map((tag) => `#${readable(tag)}`).join(" ");
-      words.replaceChildren(...facts(head));
-      source.textContent = [head.model, head.hook, head.sample].filter(Boolean).map(readable).join(" · ");
+      put(tags, head.tags.map((tag) => `#${readable(tag)}`).join(" "));
+      put(words, ...facts(head));
+      put(source, [head.model, head.hook, head.sample].filter(Boolean).map(readable).join(" · "));
     },
   };
 }

@@ -1,6 +1,6 @@
 /** The features of a prompt: sorted, searched, and numbers that do not fire here. */
 
-import { h, number, percent } from "./dom.js";
+import { h, number, percent, put } from "./dom.js";
 import { makeTable } from "./table.js";
 import { silent } from "./wire.js";
 
@@ -54,14 +54,14 @@ export function makeFeatureList({ onAlone, onToggle }) {
     const { entries, text } = find(held.result, search.value.trim().toLowerCase(), column);
     table.show(entries, column.key);
     table.choose(held.chosen);
-    note.textContent = text;
+    put(note, text);
   }
   return {
     box: h(".right@group", { label: "Features" }, search, table.grid, note),
     choose: table.choose,
     /** @param {string} text */
     say(text) {
-      note.textContent = text;
+      put(note, text);
     },
     /** @param {import("./selection.js").Selection} selection */
     show(selection) {

@@ -1,6 +1,6 @@
 /** The box that finds features by label or number: what was found stands below it as buttons. */
 
-import { h, keep, percent, readable } from "./dom.js";
+import { h, keep, percent, put, readable } from "./dom.js";
 
 /** @param {(text: string) => void} onAsk @param {(feature: string) => void} onOpen */
 export function makeFind(onAsk, onOpen) {
@@ -51,7 +51,8 @@ export function makeFind(onAsk, onOpen) {
     show(text, items) {
       if (text !== input.value.trim()) return;
       list.hidden = !items.length;
-      list.replaceChildren(
+      put(
+        list,
         ...items.map(([name, label, density]) =>
           h(
             "button.flex",

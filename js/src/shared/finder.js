@@ -1,6 +1,6 @@
 /** The box that adds an edit: a feature by number or label, a vector by name, or the feature of a linked view. */
 
-import { h, keep, percent, readable, set } from "./dom.js";
+import { h, keep, percent, put, readable, set } from "./dom.js";
 
 const LISTED = 40;
 
@@ -44,7 +44,8 @@ export function makeFinder({ onAsk, onAdd }) {
     const fits = offered.filter(([name, , label]) => `${name} ${label}`.toLowerCase().includes(text));
     const rest = text && answered === text ? found.filter(([name]) => !fits.some(([other]) => other === name)) : [];
     items = [...fits, ...rest].slice(0, LISTED);
-    list.replaceChildren(
+    put(
+      list,
       ...items.map(([name, kind, label, density], i) =>
         h(
           "li.option@option",

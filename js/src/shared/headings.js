@@ -2,7 +2,7 @@
 
 import { fixed, signed } from "./columns.js";
 import { h, number, percent } from "./dom.js";
-import { idOf, unitOf, whereOf } from "./picture.js";
+import { idOf, labelOf, unitOf, whereOf } from "./picture.js";
 import { KEYS } from "./ranks.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -72,7 +72,7 @@ export function story({ ranking, ranks }, row) {
       : `${key} ${(c ? signed : number)(ranking[key][row])} (#${ranks[c][row] + 1})`,
   );
   const texts = [where, ...numbers, share < 0 ? "" : `fires on ${percent(share)} of reference tokens`];
-  return [h("b", id), " ", h("span.faint", ranking.head.labels[id] ?? ""), ` ${texts.filter(Boolean).join(" · ")}`];
+  return [h("b", id), " ", h("span.faint", labelOf(ranking, id)), ` ${texts.filter(Boolean).join(" · ")}`];
 }
 
 /** The metric in words, and where it is read. @param {Picture["ranking"]["head"]} head */

@@ -1,7 +1,7 @@
 /** Ten intervals of activation, with their share of the firings and of the mass beside each other; one is chosen. */
 
 import { makeChoice } from "./choice.js";
-import { h, number, percent } from "./dom.js";
+import { h, number, percent, put } from "./dom.js";
 import { whole } from "./feature_head.js";
 
 /** @typedef {import("./dashboard_wire.js").Interval} Interval */
@@ -41,7 +41,7 @@ export function makeIntervals(onPick) {
   const full = h(".full.note");
   const tell = (/** @type {string} */ list) => {
     const interval = intervals[Number(list) - 1];
-    told.textContent = interval ? wordsOf(interval) : "choose a bar to see examples of its interval";
+    put(told, interval ? wordsOf(interval) : "choose a bar to see examples of its interval");
   };
   const over = (/** @type {Event} */ { target }) => {
     const value = /** @type {Element} */ (target).closest("[data-value]")?.getAttribute("data-value");
@@ -64,7 +64,7 @@ export function makeIntervals(onPick) {
     show(head) {
       ({ intervals } = head);
       const most = Math.max(0, ...intervals.flatMap(({ share, mass_share }) => [share, mass_share]));
-      full.textContent = most ? `full height ${percent(most)}` : "";
+      put(full, most ? `full height ${percent(most)}` : "");
       const bins = intervals.map((interval, i) => {
         const bars = [bar("firings", interval.share, most), bar("mass", interval.mass_share, most)];
         return /** @type {[string, HTMLElement]} */ ([
@@ -73,7 +73,7 @@ export function makeIntervals(onPick) {
         ]);
       });
       radios.fill([["top", h(".pill.box@radio", { tabindex: -1 }, "top examples")], ...bins]);
-      axis.replaceChildren(upTo(head.max));
+      put(axis, upTo(head.max));
       this.box.hidden = head.dead;
       this.choose(chosen);
     },

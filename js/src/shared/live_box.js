@@ -1,6 +1,6 @@
 /** A text of one's own, coloured by the feature that is shown. */
 
-import { h, number, set, visible } from "./dom.js";
+import { h, number, put, set, visible } from "./dom.js";
 import { makePromptBox } from "./prompt_box.js";
 import { makeWalk, tokenCell } from "./walk.js";
 
@@ -47,7 +47,7 @@ export function makeLiveBox(onRun, tip) {
       const fires = values.filter((value) => value > 0).length;
       const peak = visible(tokens[values.indexOf(most)]);
       const where = `fires on ${fires} of ${tokens.length - masked.length} tokens`;
-      told.textContent = fires ? `max ${number(most)} on “${peak}”; ${where}` : "does not fire here";
+      put(told, fires ? `max ${number(most)} on “${peak}”; ${where}` : "does not fire here");
     },
   };
 }

@@ -1,6 +1,6 @@
 /** How much a distribution has changed, on a scale of powers of ten that is the same everywhere. */
 
-import { h, number } from "./dom.js";
+import { h, number, put } from "./dom.js";
 
 const DECADES = 4;
 const LOWEST = -3;
@@ -50,12 +50,12 @@ export function makeMeter() {
     /** @param {{kl?: number, base_ce?: number, steered_ce?: number, n_tokens?: number, n_texts?: number}} side */
     show({ kl, base_ce, steered_ce, n_tokens, n_texts }) {
       const known = typeof kl === "number";
-      scale.replaceChildren(bar(known ? kl : null));
-      if (!known) text.replaceChildren(h("span.faint", "Not measured yet: it follows the texts."));
+      put(scale, bar(known ? kl : null));
+      if (!known) put(text, h("span.faint", "Not measured yet: it follows the texts."));
       else {
         const ce = `CE ${base_ce?.toFixed(2)} → ${steered_ce?.toFixed(2)}`;
         const sample = `${n_texts} texts, ${n_tokens} tokens`;
-        text.replaceChildren(h("b", word(kl)), `: KL ${nats(kl)} nats/token; ${ce} `, h("span.faint", `(${sample})`));
+        put(text, h("b", word(kl)), `: KL ${nats(kl)} nats/token; ${ce} `, h("span.faint", `(${sample})`));
       }
     },
   };

@@ -1,6 +1,6 @@
 /** What a person must know about the picture, and what the kernel is doing. */
 
-import { h } from "./dom.js";
+import { h, put } from "./dom.js";
 
 /** @param {(mask: boolean) => void} onMask */
 export function makeNotes(onMask) {
@@ -15,11 +15,11 @@ export function makeNotes(onMask) {
       if (head.special.length) {
         const text = `${head.masked.length} of ${n} positions masked`;
         const change = h("button.link", { click: () => onMask(!masking) }, masking ? "unmask" : "mask");
-        parts.push(h("span.flex.key", h("span.hatch.masked.box"), text, change));
+        parts.push(h("span.flex", h("span.hatch.masked.box"), text, change));
       }
       parts.push(h("span", `${head.model} · ${head.hook}`));
       if (head.nonfinite) parts.push(h("b", `${head.nonfinite} activations are not finite: left out`));
-      box.replaceChildren(...parts);
+      put(box, ...parts);
     },
   };
 }
@@ -46,12 +46,12 @@ export function makeStatus(root, onStop) {
     show(state, kernel, error, shown) {
       const now = kernel === "live" ? state : kernel;
       root.dataset.state = now;
-      text.textContent = TEXTS[now] ?? now;
+      put(text, TEXTS[now] ?? now);
       stop.hidden = kernel === "silent" || (state !== "queued" && state !== "running");
       const stale = state === "failed" && shown;
       root.classList.toggle("saew-stale", stale);
       problem.hidden = !error;
-      problem.replaceChildren(h(".what", error));
+      put(problem, h(".what", error));
       if (stale) problem.append(h(".faint", "Below is the last prompt that ran."));
     },
   };

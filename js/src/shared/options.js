@@ -1,6 +1,6 @@
 /** The options of a select, touched only where they change: a list that is open stays open. */
 
-import { h } from "./dom.js";
+import { h, put } from "./dom.js";
 
 /**
  * @param {HTMLSelectElement} select
@@ -9,8 +9,7 @@ import { h } from "./dom.js";
  */
 export function choose(select, pairs, value) {
   const key = JSON.stringify(pairs);
-  if (select.dataset.pairs !== key)
-    select.replaceChildren(...pairs.map(([value, text]) => h("option", { value }, text)));
+  if (select.dataset.pairs !== key) put(select, ...pairs.map(([value, text]) => h("option", { value }, text)));
   select.dataset.pairs = key;
   select.value = value;
 }

@@ -1,7 +1,8 @@
 /** What the model writes without and with the edits, side by side, sample by sample. */
 
-import { h, visible } from "./dom.js";
+import { h, put, visible } from "./dom.js";
 import { bar, nats, word } from "./meter.js";
+import { place } from "./place.js";
 import { makeWriting } from "./writing.js";
 
 /** @typedef {import("./writing.js").Text} Text */
@@ -44,11 +45,8 @@ export function makeTip(root) {
       of = cell;
       box.hidden = !cell;
       if (!cell) return;
-      box.replaceChildren(h("b", title), ...lines.map((line) => h("", line)));
-      const from = root.getBoundingClientRect();
-      const at = cell.getClientRects()[0] ?? from;
-      box.style.left = `${Math.max(0, Math.min(at.left - from.left, from.width - box.offsetWidth - 8))}px`;
-      box.style.top = `${at.bottom - from.top + 6}px`;
+      put(box, h("b", title), ...lines.map((line) => h("", line)));
+      place(root, box, cell);
     },
   };
 }
@@ -66,13 +64,13 @@ function makeSide(steering, onTip) {
     /** @param {Text | undefined} text @param {number} n @param {number} of @param {boolean} running @param {number} most */
     show(text, n, of, running, most) {
       const name = `${steering ? "Steered" : "Base"} text${of > 1 ? `, sample ${n + 1} of ${of}` : ""}`;
-      seed.textContent = of > 1 && text ? `seed ${text.seed}` : "";
+      put(seed, of > 1 && text ? `seed ${text.seed}` : "");
       const more = running && open(text, most);
-      end.textContent = ending(text, more);
+      put(end, ending(text, more));
       const again = text ? repeats(text.repetition) : "";
       const kl = steering ? text?.mean_kl : null;
       const mean = typeof kl === "number" ? h("span.flex", bar(kl), `mean KL ${nats(kl)} nats/token, ${word(kl)}`) : "";
-      story.replaceChildren(steering ? mean : plain, again && h("span.again", again));
+      put(story, steering ? mean : plain, again && h("span.again", again));
       writing.show(text, name, running, most);
       writing.grid.classList.toggle("saew-running", more);
     },

@@ -24,7 +24,7 @@ const FAINTEST = 0.08;
  * How strong the tint of a value is, 0.08 to 0.6.
  * @param {number} share of the scale's maximum
  */
-export const tint = (share) => FAINTEST + (STRONGEST - FAINTEST) * Math.min(1, Math.max(0, share));
+export const tint = (share) => FAINTEST + (STRONGEST - FAINTEST) * Math.min(1, share);
 
 /** @param {number} slot @param {number} alpha */
 export const rgba = (slot, alpha) => `rgba(${HUES[slot]},${alpha.toFixed(3)})`;

@@ -55,6 +55,9 @@ export function picture(ranking, signed, k, feature) {
 /** The feature of a row, 'sae/123'. @param {Ranking} ranking @param {number} row */
 export const idOf = ({ head, sae, feature }, row) => `${head.saes[sae[row]]}/${feature[row]}`;
 
+/** The label of a feature. @param {Ranking} ranking @param {string} id */
+export const labelOf = ({ head, told }, id) => told[id] ?? head.labels[id] ?? "";
+
 /** The token of a row with its position, empty where all positions are one row. @param {Ranking} ranking @param {number} row */
 export function whereOf({ head, position }, row) {
   const at = position[row];

@@ -1,6 +1,6 @@
 /** Edits as a file and as code. */
 
-import { h } from "./dom.js";
+import { h, put } from "./dom.js";
 
 /** Bytes; a web socket of Jupyter takes 10 MB. */
 const MOST = 8_000_000;
@@ -54,12 +54,12 @@ export function makeCopy(code) {
     try {
       await navigator.clipboard.writeText(field.value);
       field.hidden = true;
-      told.textContent = "copied";
+      put(told, "copied");
     } catch {
       field.hidden = false;
       field.focus();
       field.select();
-      told.textContent = "copy it from here";
+      put(told, "copy it from here");
     }
   };
   return { controls: [h("button.link", { click: copy }, "copy as code"), told], field };

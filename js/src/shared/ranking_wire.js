@@ -39,6 +39,7 @@ const MAGIC = 0x52454153;
  * @property {Int32Array} position -1 for all of them
  * @property {Int32Array} feature
  * @property {Uint8Array} known 1 where the ablation is known
+ * @property {Record<string, string>} told labels that have changed since, by name
  */
 
 /**
@@ -60,5 +61,6 @@ export function decode(view) {
   const [activation, attribution, ablation] = [1, 2, 3].map(() => take(Float64Array, 8));
   const density = take(Float32Array, 4);
   const [sae, position, feature] = [1, 2, 3].map(() => take(Int32Array, 4));
-  return { head, n, activation, attribution, ablation, density, sae, position, feature, known: take(Uint8Array, 1) };
+  const known = take(Uint8Array, 1);
+  return { head, n, activation, attribution, ablation, density, sae, position, feature, known, told: {} };
 }

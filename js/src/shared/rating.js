@@ -1,6 +1,6 @@
 /** Blind rating: one example at a time, in no order, without its activation; keys 0 to 3. */
 
-import { h, keep, set } from "./dom.js";
+import { h, keep, put, set } from "./dom.js";
 import { tokenCell } from "./walk.js";
 
 /** @typedef {{ key: string, tokens: string[], special: number[], peak: number, score: number | null }} Item */
@@ -78,9 +78,10 @@ export function makeRating({ onBegin, onRate }) {
     card.hidden = !item;
     progress.max = items.length || 1;
     progress.value = done;
-    count.textContent = item ? `${done} of ${items.length}` : `all ${items.length} rated`;
+    put(count, item ? `${done} of ${items.length}` : `all ${items.length} rated`);
     back.hidden = !order.length;
-    text.replaceChildren(
+    put(
+      text,
       ...(item?.tokens ?? []).map((token, i) => {
         const cell = tokenCell(token, { special: item?.special.includes(i), peak: i === item?.peak, max: 0 });
         for (const name of ["role", "tabindex", "aria-label"]) cell.removeAttribute(name);

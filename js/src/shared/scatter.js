@@ -1,7 +1,7 @@
 /** Attribution against ablation, every row a dot. */
 
 import { fixed } from "./columns.js";
-import { h, number, set } from "./dom.js";
+import { h, number, put, set } from "./dom.js";
 import { svg } from "./svg.js";
 
 const WIDTH = 320;
@@ -111,7 +111,8 @@ export function makeScatter({ onFollow, onChoose }) {
         ];
       });
       const middle = (TOP + BOTTOM) / 2;
-      picture.replaceChildren(
+      put(
+        picture,
         ...grid,
         svg("path", { class: "same", d: `M${x0},${y0}L${x1},${y1}` }),
         svg("path", { class: "dots", d: dots(rows.filter((row) => !strong.has(row))) }),
@@ -126,7 +127,8 @@ export function makeScatter({ onFollow, onChoose }) {
       );
       const text = Number.isNaN(r) ? "not defined" : fixed(r);
       set(picture, "aria-label", `Attribution against ablation of ${rows.length} rows, Pearson r ${text}`);
-      line.replaceChildren(
+      put(
+        line,
         h("b", `Pearson r = ${text}`),
         ` over ${rows.length} ${rows.length < ranking.n ? `of ${ranking.n} ` : ""}rows. A dot is a row, large if a column shows it; ◆ the SAE's error; on the dashed line both agree.`,
       );

@@ -10,6 +10,7 @@ export const MOST = HUES.length;
  * @property {string} id
  * @property {number} index
  * @property {Row | undefined} row undefined where it does not fire
+ * @property {string} label
  * @property {number} slot hue and pattern
  * @property {number} scale activation at full tint
  * @property {boolean} focus
@@ -18,6 +19,8 @@ export const MOST = HUES.length;
 export class Selection {
   /** @type {import("./wire.js").Result | undefined} */
   result;
+  /** Labels that have changed since, by the feature's name. @type {Record<string, string>} */
+  told = {};
   /** @type {string[]} */
   features = [];
   feature = "";
@@ -28,9 +31,14 @@ export class Selection {
   /** @type {Map<string, number>} */
   #slots = new Map();
 
-  /** @param {number} index */
+  /** @param {any} index a number, or one as text */
   idOf(index) {
     return `${this.result?.head.sae}/${index}`;
+  }
+
+  /** @param {any} index a number, or one as text */
+  labelOf(index) {
+    return this.told[this.idOf(index)] ?? this.result?.head.labels[index] ?? "";
   }
 
   /** The chosen features of the SAE on the screen, in order. @returns {Chosen[]} */
@@ -39,12 +47,13 @@ export class Selection {
     const ids = this.features.filter((id) => id.startsWith(prefix));
     const taken = new Set(ids.map((id) => this.#slots.get(id)));
     const free = [...HUES.keys()].filter((slot) => !taken.has(slot));
-    this.#slots = new Map(ids.map((id) => [id, this.#slots.get(id) ?? free.shift() ?? 0]));
+    this.#slots = new Map(ids.map((id) => [id, this.#slots.get(id) ?? /** @type {number} */ (free.shift())]));
     return ids.map((id) => {
       const index = Number(id.slice(prefix.length));
       const row = this.result?.rows.get(index);
       const scale = (this.ofReference && row?.reference) || row?.max || 1;
-      return { id, index, row, slot: this.#slots.get(id) ?? 0, scale, focus: id === this.feature };
+      const slot = /** @type {number} */ (this.#slots.get(id));
+      return { id, index, row, label: this.labelOf(index), slot, scale, focus: id === this.feature };
     });
   }
 }

@@ -1,6 +1,6 @@
 /** A sweep of strengths: a small card each, in a row that wraps; a click takes the strength over. */
 
-import { h, number, percent, readable, set, visible } from "./dom.js";
+import { h, number, percent, put, readable, set, visible } from "./dom.js";
 import { bar, nats } from "./meter.js";
 import { plain } from "./numbers.js";
 import { repeats } from "./pair.js";
@@ -31,12 +31,10 @@ export function makeSmallMultiple(onPick) {
       shown = sweep;
       const { running, name = "", operation = "", texts = [] } = sweep;
       section.hidden = !running && !texts.length;
-      title.textContent = `Sweep of ${readable(name)}: ${operation}, in ${unit}${running ? " (running …)" : ""}`;
+      put(title, `Sweep of ${readable(name)}: ${operation}, in ${unit}${running ? " (running …)" : ""}`);
       const { activeElement } = /** @type {ShadowRoot} */ (box.getRootNode());
       const kept = [...box.children].indexOf(/** @type {Element} */ (activeElement));
-      box.replaceChildren(
-        ...texts.map((one) => card(one, () => shown.key !== undefined && onPick(shown.key, one.value))),
-      );
+      put(box, ...texts.map((one) => card(one, () => shown.key !== undefined && onPick(shown.key, one.value))));
       if (kept >= 0) /** @type {HTMLElement | undefined} */ (box.children[kept])?.focus();
     },
     /** Mark the strength that the edit has now. @param {number | undefined} value undefined where it is gone */

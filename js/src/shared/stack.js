@@ -1,6 +1,6 @@
 /** How specific a feature is: shares of answers in each interval of activation, and what a threshold would keep. */
 
-import { h, number, percent, readable, set } from "./dom.js";
+import { h, number, percent, put, readable, set } from "./dom.js";
 import { bar, rangeOf, upTo } from "./intervals.js";
 
 /**
@@ -119,7 +119,8 @@ export function makeStack(onPick) {
         .map(([name, value]) => `${name} ${value}`)
         .join(", "),
     );
-    figures.replaceChildren(
+    put(
+      figures,
       ...rows.map(([name, value, more]) => h(".figure", h("span.note", name), h("b", value), h("span.note", more))),
     );
   }
@@ -135,20 +136,20 @@ export function makeStack(onPick) {
       if (!shown) return;
       const { what, kind, rater, n_scored, base_rate, exact, intervals, labels, curve } = shown;
       max = shown.max;
-      title.textContent = readable(what);
+      put(title, readable(what));
       const by =
         kind === "rating"
           ? `${n_scored} ratings${rater ? ` by ${readable(rater)}` : ""}`
           : `${n_scored} firings scored`;
       const base = base_rate === null ? "" : `, ${percent(base_rate)} of all tokens are meant`;
-      said.textContent = `${by}${exact ? ", all of them" : ", an estimate from samples"}${base}`;
-      keys.replaceChildren(...legend(shown));
-      bins.replaceChildren(...intervals.map((one, i) => stacked(one, labels, () => onPick(`${i + 1}`))), cut);
-      counts.replaceChildren(...intervals.map(({ n }) => h("span", `n ${n}`)));
+      put(said, `${by}${exact ? ", all of them" : ", an estimate from samples"}${base}`);
+      put(keys, ...legend(shown));
+      put(bins, ...intervals.map((one, i) => stacked(one, labels, () => onPick(`${i + 1}`))), cut);
+      put(counts, ...intervals.map(({ n }) => h("span", `n ${n}`)));
       const most = Math.max(...intervals.map(({ share }) => share));
-      mini.replaceChildren(...intervals.map(({ share }) => h(".bin", bar("firings", share, most))));
+      put(mini, ...intervals.map(({ share }) => h(".bin", bar("firings", share, most))));
       set(mini, "aria-label", `share of firings: ${intervals.map(({ share }) => percent(share)).join(", ")}`);
-      axis.replaceChildren(upTo(max));
+      put(axis, upTo(max));
       slider.max = `${curve.t.length - 1}`;
       draw();
     },

@@ -1,9 +1,12 @@
 /** The tokens of a prompt: a grid of one row that wraps like prose, walked with the arrow keys. */
 
-import { h, keep, mark, set, visible } from "./dom.js";
+import { h, keep, mark, put, set, visible } from "./dom.js";
 
-const PAGE = 20;
 const LINE = 9;
+/** How many tokens a key goes on. @type {Record<string, number>} */
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -1 / 0, End: 1 / 0 };
+/** @type {Record<string, number>} */
+const LINES = { ArrowUp: -1, ArrowDown: 1 };
 
 /** @typedef {{ layers: string[], texts: string[], level: number }} Coat what is painted on a token; quarter of the scale */
 /** @typedef {Pick<import("./wire.js").Result["head"], "tokens" | "special" | "masked" | "groups">} Head */
@@ -42,7 +45,7 @@ export function makeStrip({ onSelect, onHover }) {
     show(head) {
       const drawn = draw(head);
       ({ cells, labels } = drawn);
-      row.replaceChildren(...drawn.nodes);
+      put(row, ...drawn.nodes);
       coats = [];
       current = 0;
       rove(0);
@@ -144,17 +147,6 @@ function vertical(cells, from, direction) {
  * @param {(position?: number, cell?: HTMLElement) => void} onHover
  */
 export function handlers(cells, current, rove, onSelect, onHover) {
-  /** @type {Record<string, () => number>} */
-  const moves = {
-    ArrowLeft: () => current() - 1,
-    ArrowRight: () => current() + 1,
-    ArrowUp: () => vertical(cells(), current(), -1),
-    ArrowDown: () => vertical(cells(), current(), 1),
-    Home: () => 0,
-    End: () => cells().length,
-    PageUp: () => current() - PAGE,
-    PageDown: () => current() + PAGE,
-  };
   const indexOf = (/** @type {Event} */ { target }) =>
     cells().indexOf(/** @type {HTMLElement} */ (/** @type {Element} */ (target).closest(".saew-tok")));
   const over = (/** @type {Event} */ event) => {
@@ -166,9 +158,11 @@ export function handlers(cells, current, rove, onSelect, onHover) {
   return {
     keydown(/** @type {KeyboardEvent} */ event) {
       const { key } = event;
-      if (key === "Enter" || key === " ") onSelect(current());
+      const at = current();
+      if (key === "Enter" || key === " ") onSelect(at);
       else if (key === "Escape") onHover();
-      else if (moves[key]) rove(Math.max(0, Math.min(cells().length - 1, moves[key]())), true);
+      else if (LINES[key]) rove(vertical(cells(), at, LINES[key]), true);
+      else if (STEPS[key]) rove(Math.max(0, Math.min(cells().length - 1, at + STEPS[key])), true);
       else return;
       keep(event);
     },

@@ -1,6 +1,6 @@
 /** Features as rows: arrow keys walk, Enter shows one alone, Space or its swatch adds it to the set. */
 
-import { h, keep, set } from "./dom.js";
+import { h, keep, redraw, set } from "./dom.js";
 import { band } from "./palette.js";
 import { swatch } from "./swatch.js";
 
@@ -34,12 +34,11 @@ export function makeTable({ label, columns, onAlone, onToggle, onSort }) {
           set(heads[i], "aria-sort", key === sorted ? "descending" : "none");
         });
       const full = Math.max(...entries.map(columns[0].size));
-      const active = /** @type {ShadowRoot} */ (body.getRootNode()).activeElement;
-      const kept = rows().indexOf(/** @type {HTMLElement} */ (active));
-      body.replaceChildren(...entries.map((entry) => draw(entry, columns, full)));
-      const next = rows()[Math.max(0, kept)];
+      const next = redraw(
+        body,
+        entries.map((entry) => draw(entry, columns, full)),
+      );
       if (next) next.tabIndex = 0;
-      if (kept >= 0) next?.focus();
     },
     /** Show which features are chosen. @param {import("./selection.js").Chosen[]} chosen */
     choose(chosen) {

@@ -1,6 +1,7 @@
 /** One token: what fires on it. */
 
-import { h, number, visible } from "./dom.js";
+import { h, number, put, visible } from "./dom.js";
+import { place } from "./place.js";
 import { swatch } from "./swatch.js";
 import { makeTable } from "./table.js";
 
@@ -43,7 +44,7 @@ export function makeTokenPanel(choices) {
       const count = result.head.masked.includes(token) ? "masked" : `${n} features`;
       table.show(entries.slice(0, LISTED));
       table.choose(chosen);
-      box.replaceChildren(title(result.head, token, ` · ${count}`), table.grid);
+      put(box, title(result.head, token, ` · ${count}`), table.grid);
     },
   };
 }
@@ -54,19 +55,16 @@ export function makeTip(root) {
   return {
     box,
     /** @param {import("./selection.js").Selection} selection @param {number} [token] @param {HTMLElement} [cell] */
-    show({ result, chosen }, token, cell) {
+    show({ result, chosen }, token = 0, cell = undefined) {
       box.hidden = !cell;
-      if (!result || token === undefined || !cell) return;
+      if (!result || !cell) return;
       const lines = chosen.map(({ index, row, slot }) => {
         const value = row?.values[row.positions.indexOf(token)] ?? 0;
         const text = result.head.masked.includes(token) ? "masked" : number(value);
         return h(".flex.line", swatch(slot), `${index}`, h("span.num", text));
       });
-      box.replaceChildren(title(result.head, token), ...lines);
-      const from = root.getBoundingClientRect();
-      const at = cell.getClientRects()[0] ?? from;
-      box.style.left = `${Math.max(0, Math.min(at.left - from.left, from.width - box.offsetWidth - 8))}px`;
-      box.style.top = `${at.bottom - from.top + 6}px`;
+      put(box, title(result.head, token), ...lines);
+      place(root, box, cell);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Tokens that are walked with the arrow keys and tell of themselves under the mouse or in focus. */
 
-import { h, number, visible } from "./dom.js";
+import { h, number, put, visible } from "./dom.js";
 import { level, rgba, tint } from "./palette.js";
 import { fill, handlers } from "./strip.js";
 
@@ -62,7 +62,7 @@ export function makeWalk(look, label, tip) {
     /** @param {HTMLElement[]} rows @param {HTMLElement[]} next all cells in their order @param {string[]} where each is */
     fill(rows, next, where) {
       [cells, places, current] = [next, where, 0];
-      box.replaceChildren(...rows);
+      put(box, ...rows);
       rove(0);
       hover();
     },

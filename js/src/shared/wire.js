@@ -17,7 +17,8 @@ const MAGIC = 0x57454153;
 /**
  * @typedef {object} Result
  * @property {{prompt: string, model: string, sae: string, hook: string, d_sae: number, tokens: string[], ids: number[],
- *   special: number[], masked: number[], groups: [number, number, string][], dropped: number, nonfinite: number}} head
+ *   special: number[], masked: number[], groups: [number, number, string][], dropped: number, nonfinite: number,
+ *   labels: Record<string, string>}} head
  * @property {Map<number, Row>} rows
  * @property {(position: number) => {row: Row, value: number}[]} at the features of a token, largest first
  */
@@ -38,14 +39,14 @@ export function fromHalf(bits) {
  * @param {number} feature
  * @returns {Row}
  */
-export const silent = (feature, reference = 0, density = -1, label = "") => ({
+export const silent = (feature, reference = 0, density = -1) => ({
   feature,
   max: 0,
   mean: 0,
   tokens: 0,
   reference,
   density,
-  label,
+  label: "",
   positions: [],
   values: [],
 });
@@ -83,7 +84,7 @@ export function decode(view) {
   [...new Set(indices)]
     .sort((a, b) => a - b)
     .forEach((feature, k) => {
-      rows.set(feature, silent(feature, reference[k], density[k], head.labels[feature]));
+      rows.set(feature, silent(feature, reference[k], density[k]));
     });
   for (let position = 0; position < head.tokens.length; position++) {
     for (let k = indptr[position]; k < indptr[position + 1]; k++) {

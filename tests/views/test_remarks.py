@@ -1,0 +1,112 @@
+"""What people say stands beside numbers in the pictures: as text, short enough, and kept by sanitisers."""
+
+from __future__ import annotations
+
+import pytest
+
+from saewidgets.views import ranking_html, ranking_text, steering_comparison_html, steering_comparison_text
+from saewidgets.views import token_strip_html as strip
+from saewidgets.views import token_strip_text as strip_text
+from saewidgets.views.remarks import NOTHING, Remark
+from tests.results.rankings import ranking_of
+from tests.views.test_token_strip import GitHubLike
+from tests.widgets.fake_lab import activations_of
+from tests.widgets.fake_steering_lab import FakeSteeringLab
+
+EVIL = Remark("<script>x</script>", "a & <b>\n\u202eevil")
+
+
+@pytest.fixture
+def result():
+    pieces = [b"The", b" Golden", b" Gate", b" Bridge", b" opens"]
+    return activations_of([{}, {3: 10.0}, {3: 5.0, 7: 1.0}, {3: 2.0}, {3: 7.0, 7: 9.0}], pieces)
+
+
+def test_a_remark_is_one_line_and_its_note_a_few():
+    assert (EVIL.name, EVIL.lines) == ("<script>x</script>", ["a & <b>", "\\u202eevil"])
+    assert EVIL.text == "<script>x</script>: a & <b> / \\u202eevil"
+    assert EVIL.html == "&lt;script&gt;x&lt;/script&gt;<br>a &amp; &lt;b&gt;<br>\\u202eevil"
+    assert (Remark("only").text, Remark("", "only").html, NOTHING.html, NOTHING.text) == ("only", "only", "", "")
+
+
+def test_a_long_one_is_cut():
+    long = Remark("n" * 10**7, "m" * 10**7)
+    assert (long.name, long.note_html) == (f"{'n' * 59}…", f"{'m' * 299}…")
+    assert Remark("n" * 60, "m" * 300) == (Remark("n" * 60, "m" * 300).name, Remark("", "m" * 300).note_html)
+
+
+class TestTokens:
+    def test_the_focus_has_its_label_and_below_it_its_note(self, result):
+        seen = GitHubLike(strip(result, 3, top=0, said={3: EVIL}))
+        lines = seen.text.split("\n")
+        assert lines[0].startswith("Feature mid/3 <script>x</script> · max 10")
+        assert lines[1:] == ["a & <b>", "\\u202eevil", "<|bos|>The Golden Gate Bridge opens"]
+        assert (seen.unknown, seen.open) == ([], [])
+
+    def test_the_table_has_them_too_where_there_are_any(self, result):
+        page = strip(result, 3, said={7: Remark("gate", "a note")})
+        assert "<th>feature</th><th>label</th><th>max</th>" in page
+        assert "<td>7</td><td>gate<br>a note</td><td>9</td>" in page
+        assert "<td>3</td><td></td><td>10</td>" in page
+        assert strip(result, 3, said={99: EVIL}) == strip(result, 3)
+
+    def test_tokens_have_theirs_as_tooltip_and_below(self, result):
+        said = {2: Remark("name", 'a "note"'), 1: EVIL, 99: EVIL}
+        seen = GitHubLike(strip(result, 3, top=0, of_tokens=said))
+        assert seen.titles == [EVIL.text, '10; name: a "note"', "5", "2", "7"]
+        assert seen.marked == [" Golden", " Gate", " opens"]
+        assert "<|bos|>The Golden Gate Bridge opens" in seen.text
+        listed = seen.text.split("Notes on tokens:\n")[1].split("\n")
+        assert listed == [f"1 The — {EVIL.text}", '2 ·Golden — name: a "note"']
+        assert (seen.unknown, seen.open) == ([], [])
+
+    def test_of_many_tokens_fifty_are_listed(self):
+        many = activations_of([{3: 1.0}] * 60, [b" a"] * 60)
+        page = strip(many, 3, of_tokens={p: Remark("x") for p in range(1, 61)})
+        assert page.count(" — x") == 50
+        assert "and 10 more</p>" in page
+
+    def test_the_text_says_the_same(self, result):
+        lines = strip_text(result, 3, said={3: EVIL, 7: Remark("gate", "n")}, of_tokens={2: Remark("name")}).split("\n")
+        assert lines[0].startswith("mid/3 (<script>x</script>) · model toy")
+        assert lines[1] == "note: a & <b> / \\u202eevil"
+        assert "mid/7 (gate): max 9 on 2 tokens, largest at 5 ' opens'" in lines
+        assert lines[lines.index("mid/7 (gate): max 9 on 2 tokens, largest at 5 ' opens'") + 1] == "  note: n"
+        assert lines[-2:] == ["Notes on tokens:", "2 ·Golden — name"]
+        assert strip_text(result, 3, said={}, of_tokens={}) == strip_text(result, 3)
+
+
+class TestRanking:
+    def test_labels_in_the_columns_and_notes_below(self):
+        ranking = ranking_of([(3.0, 1.0, 0.5), (2.0, -1.0, 0.25), (1.0, 4.0, 2.0)])
+        first = ranking.top(1, "activation")[0]
+        name = f"{first.sae}/{first.feature}"
+        page = ranking_html(ranking, 3, said={name: EVIL, "nope/1": EVIL}, remark=Remark("a first try"))
+        seen = GitHubLike(page)
+        assert "<br><i>&lt;script&gt;x&lt;/script&gt;</i></td>" in page
+        assert f"<td>{name}</td><td>&lt;script&gt;x&lt;/script&gt;</td><td>a &amp; &lt;b&gt;<br>" in page
+        assert page.count("<th>note</th>") == 1
+        assert "\na first try" in seen.text
+        assert seen.unknown == []
+        text = ranking_text(ranking, 3, said={name: EVIL}, remark=Remark("a first try"))
+        assert " (<script>x</script>) " in text
+        assert f"note on {name}: a & <b> / \\u202eevil" in text
+        assert "\na first try\n" in text
+        assert ranking_html(ranking, 3, said={}) == ranking_html(ranking, 3)
+        assert ranking_text(ranking, 3, said={}) == ranking_text(ranking, 3)
+
+
+class TestSteering:
+    def test_each_edit_has_its_label_and_note(self):
+        from saewidgets import steering
+        from saewidgets.widgets import SteeringPanel
+
+        panel = SteeringPanel(FakeSteeringLab(), "the Golden Gate", [steering.set(7, 4), steering.ablate(8)])
+        found = panel.result
+        page = steering_comparison_html(found, said=[EVIL, NOTHING])
+        assert " · &lt;script&gt;x&lt;/script&gt; · " in page
+        assert "<br>note on 1: a &amp; &lt;b&gt; / \\u202eevil<br>2. mid/8" in page
+        text = steering_comparison_text(found, said=[NOTHING, Remark("eight")])
+        assert "\n2. mid/8: " in text
+        assert " · eight · " in text
+        assert steering_comparison_html(found, said=[]) == steering_comparison_html(found)
