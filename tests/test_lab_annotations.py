@@ -215,3 +215,15 @@ def test_a_broken_folder_costs_labels_and_nothing_else(lab, folder):
     assert lab.label("sae/7") is None
     result = lab.activations("the cat")
     assert pack(result, label=labels_of(lab.saes["sae"].labels))
+
+
+def test_saved_data_of_sae_vis_is_read_with_the_models_own_tokens(lab, tmp_path):
+    ids = lab.activations("the cat sat").prompt_tokens.ids.tolist()
+    example = {"token_ids": ids, "feat_acts": [0.0] * (len(ids) - 1) + [2.0], "loss_contribution": []}
+    groups = {"seq_group_data": [{"title": "TOP", "seq_data": [example]}]}
+    data = {"feature_data_dict": {"7": {"sequence_data": groups}}, "feature_stats": {"max": [2.0]}}
+    (tmp_path / "vis.json").write_text(json.dumps(data))
+    assert lab.import_annotations("vis.json") == 1
+    found = lab.annotation("sae/7")
+    assert [(pin.text, pin.position) for pin in found.pins] == [("the cat sat", len(ids) - 1)]
+    assert (found.tags, found.label) == (("sae_vis",), None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from saewidgets.annotations import DEFAULT_FOLDER, AnnotationStore, open_store
-from saewidgets.annotations.exchange import write_annotations, write_file
+from saewidgets.annotations.exchange import operations_of, write_annotations, write_file
 from saewidgets.annotations.neuronpedia import to_neuronpedia
 from saewidgets.errors import AnnotationError, SaewidgetsError, UnknownNameError
 from saewidgets.lab.holdings import Holdings
@@ -197,9 +197,11 @@ class Annotating(Holdings):
         return self.annotations.rate(self.target(what, **which), score, rater)
 
     def import_annotations(self, path: str | Path, sae: str | None = None, source: str | None = None) -> int:
-        """Take in labels from a CSV, a JSON of ours, or Neuronpedia's explanations; all of the file or nothing.
+        """Take in a CSV, a JSON of ours, Neuronpedia's explanations, or dashboards; all of the file or nothing.
 
-        Neuronpedia's stand beside people's labels, are shown as coming from there, and never replace them.
+        Neuronpedia's stand beside people's labels, are shown as coming from there, and never replace them. Dashboards
+        of SAEDashboard (``batch-0.json``) and sae_vis (``save_json``) hold no labels: of each feature that fires in
+        them the three strongest examples are pinned, and a tag names the tool.
 
         Args:
             path: The file.
@@ -216,7 +218,14 @@ class Annotating(Holdings):
             >>> lab.import_annotations("6-res-jb.json", sae="layer_6")  # doctest: +SKIP
         """
         name = self.sae_name(sae)
-        return self.annotations.import_file(path, self.target(0, sae=name), source, self._saes[name].d_sae)
+        held = self._saes[name]
+
+        def decode(ids: list[int]) -> str:
+            return b"".join(self.model_of(name).vocabulary.pieces(ids)).decode("utf-8", "replace")
+
+        bos = held.prepend_bos is not False
+        base = self.target(0, sae=name)
+        return len(self.annotations.write(operations_of(path, base, source, held.d_sae, decode=decode, bos=bos)))
 
     def export_annotations(
         self, path: str | Path, sae: str | None = None, neuronpedia: tuple[str, str] | None = None
