@@ -13,10 +13,9 @@ import torch
 
 from saewidgets.models.hooks import Guarded, hooks_around_blocks, stoppable
 from saewidgets.widgets.worker import Job, Stopped, worker_of
+from tests.conftest import MODEL_KINDS
 from tests.models.test_language_model import hooks_left
 from tests.steering.test_faults import EDITS, IDS, PROMPT, Tiny, ids_of
-
-KINDS = ["native", "gpt2", "hooked"]
 
 
 class Countdown:
@@ -31,7 +30,7 @@ class Countdown:
             raise Stopped
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODEL_KINDS)
 def test_text_whose_pass_was_ended_anywhere_goes_on(make_model, make_tensors, kind):
     tiny = Tiny(make_model(kind), make_tensors)
     whole, all_checks = tiny.lab.generate(PROMPT, EDITS, 4), Countdown()

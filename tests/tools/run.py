@@ -20,8 +20,17 @@ LAYERS = ("script", "python", "browser", "jupyter")
 
 
 ONCE = (
-    *("annotations", "export", "results", "views", "test_cli.py", "test_notebooks.py", "test_wheel.py"),
-    *("demo/test_build_data.py", "demo/test_world.py", "demo/test_world_probability.py"),
+    *(
+        "annotations",
+        "export",
+        "results",
+        "views",
+        "test_cli.py",
+        "test_cli_doctor.py",
+        "test_notebooks.py",
+        "test_wheel.py",
+    ),
+    *("demo/test_build_assets.py", "demo/test_build_data.py", "demo/test_world.py", "demo/test_world_probability.py"),
 )
 """Run once, not again under another version of the model library: it has no part in them, or other tests call what they
 call."""

@@ -54,6 +54,7 @@ class TestBrowser:
         for name in ("7", " wide/8 ", "joy / sorrow"):
             assert tell(panel, op="add", name=name)["error"] == ""
         assert [edit.name for edit in panel.edits] == ["mid/7", "wide/8", "joy / sorrow"]
+        assert panel.result is not None  # the worker is done with the cards
         keys = [key(panel, n) for n in range(3)]
         tell(panel, op="move", key=keys[2], to=0)
         assert [key(panel, n) for n in range(3)] == [keys[2], keys[0], keys[1]]
