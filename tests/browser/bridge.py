@@ -109,9 +109,9 @@ class Bridge:
             server = httpserver.HTTPServer(web.Application([("/", Page), ("/socket", Socket), ("/favicon.ico", Icon)]))
             server.add_sockets(sockets)
             self.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-            self._ready.set()
 
         self._loop.run_until_complete(listen())
+        self._loop.call_soon(self._ready.set)  # sooner, and a stop would end the line above in place of the one below
         self._loop.run_forever()
 
 

@@ -94,55 +94,49 @@ def test_others_do_not_take_it_for_a_change_of_the_model(make_model):
     handle.remove()
 
 
-def test_a_stop_ends_the_pass_that_a_job_is_in(make_model, make_tensors):
-    tiny, reached, done = Tiny(make_model("native"), make_tensors), threading.Event(), []
-    left: list[int] = []
+class HeldPass:
+    """The work of a job: one forward pass that waits in its middle until the job is asked to stop."""
 
-    def hold(*_: Any) -> None:
-        reached.set()
-        while not job.stopping:
-            pass
+    def __init__(self, tiny: Tiny) -> None:
+        self.tiny, self.reached = tiny, threading.Event()
+        self.done: list[torch.Tensor] = []
 
-    def work(job: Job) -> None:
-        handle = tiny.model.blocks[0].hook_resid_pre.register_forward_hook(hold)
+    def __call__(self, job: Job) -> None:
+        def hold(*_: Any) -> None:
+            self.reached.set()
+            while not job.stopping:
+                pass
+
+        handle = self.tiny.model.blocks[0].hook_resid_pre.register_forward_hook(hold)
         try:
-            done.append(tiny.logits())
+            self.done.append(self.tiny.logits())
         finally:
             handle.remove()
+        job.check()
 
+
+def test_a_stop_ends_the_pass_that_a_job_is_in(make_model, make_tensors):
+    tiny, left = Tiny(make_model("native"), make_tensors), []
+    work = HeldPass(tiny)
     job = Job("view", "run", work, lambda job: left.append(tiny.count()) if job.finished else None)
     worker_of(tiny.model).post(job)
-    assert reached.wait(60)
+    assert work.reached.wait(60)
     job.stop()
     job.wait()
-    assert (job.state, job.error, done, left) == ("stopped", None, [], [tiny.hooks])
+    assert (job.state, job.error, work.done, left) == ("stopped", None, [], [tiny.hooks])
     assert tiny.is_clean()
 
 
 def test_a_newer_job_lets_the_pass_end(make_model, make_tensors):
     """While a slider moves, each new place replaces the job of the last; what it had begun is still shown."""
-    tiny, reached, done = Tiny(make_model("native"), make_tensors), threading.Event(), []
-
-    def hold(*_: Any) -> None:
-        reached.set()
-        while not job.stopping:
-            pass
-
-    def work(job: Job) -> None:
-        handle = tiny.model.blocks[0].hook_resid_pre.register_forward_hook(hold)
-        try:
-            done.append(tiny.logits())
-        finally:
-            handle.remove()
-        job.check()
-
-    job, worker = Job("view", "run", work), worker_of(tiny.model)
-    worker.post(job)
-    assert reached.wait(60)
+    tiny = Tiny(make_model("native"), make_tensors)
+    work, worker = HeldPass(tiny), worker_of(tiny.model)
+    job = worker.post(Job("view", "run", work))
+    assert work.reached.wait(60)
     newer = worker.post(Job("view", "run", lambda job: "newer"))
     newer.wait()
     assert (job.state, newer.result) == ("stopped", "newer")
-    assert [torch.equal(logits, tiny.base) for logits in done] == [True]
+    assert [torch.equal(logits, tiny.base) for logits in work.done] == [True]
 
 
 def test_model_that_is_built_later(make_model):
