@@ -29,7 +29,7 @@ const packed = (css) => css.replace(/"[^"]*"|(--[\w-]+:|,) | (\/) /g, (all, befo
  * @param {string} script
  */
 async function smaller(script) {
-  const compress = { passes: 6, pure_getters: true, unsafe_arrows: true, unsafe_methods: true };
+  const compress = { passes: 6, hoist_funs: true, pure_getters: true, unsafe_arrows: true, unsafe_methods: true };
   const { code } = await minify(script, { module: true, ecma: 2020, compress });
   return /** @type {string} */ (code);
 }
@@ -66,7 +66,8 @@ async function bundle() {
     outdir: target,
     absWorkingDir: here,
     bundle: true,
-    minify: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
     write: false,
     format: "esm",
     target: "es2022",

@@ -5,8 +5,8 @@
 export const PRIVATE = new RegExp(
   `^(${[
     "on(Add|Alone|Ask|Change|Choose|Empty|Follow|Hover|Load|Move|Pick|Problem|Remove|Rest|Save|Select|Sort|Sweep|Toggle)",
-    "below|box|choose|chosen|column|controls|follow|grid|idOf|known|labelOf|offer|ofReference|orders|overlap|paint",
-    "pending|picture|positions|problem|ranking|ranks|receive|result|show|slot|told|tops",
+    "below|box|cells|choose|chosen|column|controls|follow|grid|idOf|known|labelOf|level|offer|ofReference|orders|overlap",
+    "paint|pending|picture|positions|problem|ranking|ranks|receive|result|said|say|show|slot|take|told|tops|washes",
   ].join("|")})$`,
 );
 

@@ -20,8 +20,8 @@ const MOST = 128;
 const LEAST = 0.01;
 const LEGEND = "A row for each token that looks, a column for each that it looks at; stronger colour: more weight.";
 
-/** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
-function render({ model, el, signal }) {
+/** @param {{ model: Model, el: HTMLElement }} context @returns its end, which leaves nothing behind */
+function render({ model, el }) {
   /** @type {import("./shared/attention_wire.js").Attention | undefined} */
   let result;
   /** @type {{ head: number | null, token: number | null }} */
@@ -86,8 +86,8 @@ function render({ model, el, signal }) {
       weight < LEAST
         ? undefined
         : {
-            layers: [`linear-gradient(rgba(253,141,60,${tint(weight)}) 0 0)`],
-            texts: [number(weight)],
+            washes: [`linear-gradient(rgba(253,141,60,${tint(weight)}) 0 0)`],
+            said: [number(weight)],
             level: level(weight),
           },
     );
@@ -210,8 +210,7 @@ function render({ model, el, signal }) {
   const restore = hideTwin(el, model.get("_twin"));
   link.send({ op: "hello" });
 
-  const dispose = () => {
-    if (!root.parentNode) return;
+  return () => {
     link.close();
     forget(wish);
     circuits?.close();
@@ -219,8 +218,6 @@ function render({ model, el, signal }) {
     restore();
     root.remove();
   };
-  signal?.addEventListener("abort", dispose, { once: true });
-  return dispose;
 }
 
 export default { render };

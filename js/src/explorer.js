@@ -14,8 +14,8 @@ const LABELS = { x: "Width of the left column", y: "Height of the upper left vie
 const PROMPTED = ["tokens", "ranking", "steering"];
 const TYPED = "input, textarea, select, [contenteditable]:not([contenteditable=false])";
 
-/** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
-function render({ model, el, signal }) {
+/** @param {{ model: Model, el: HTMLElement }} context @returns its end, which leaves nothing behind */
+function render({ model, el }) {
   /** @type {string[]} */
   const names = model.get("_panes");
   const titles = model.get("_titles");
@@ -215,8 +215,7 @@ function render({ model, el, signal }) {
   seek();
   link.send({ op: "hello" });
 
-  const dispose = () => {
-    if (!root.parentNode) return;
+  return () => {
     flush();
     for (const [name, listener] of listeners) model.off(name, listener);
     for (const [name, listener] of hand) document.removeEventListener(name, listener);
@@ -225,8 +224,6 @@ function render({ model, el, signal }) {
     link.close();
     root.remove();
   };
-  signal?.addEventListener("abort", dispose, { once: true });
-  return dispose;
 }
 
 export default { render };

@@ -24,8 +24,8 @@ import { hideTwin } from "./shared/twin.js";
 
 const ALONE = "no kernel answers: tabs, examples, sorting and the threshold work; all else needs one";
 
-/** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
-function render({ model, el, signal }) {
+/** @param {{ model: Model, el: HTMLElement }} context @returns its end, which leaves nothing behind */
+function render({ model, el }) {
   let refusal = "";
   /** @type {import("./shared/notes.js").Kernel} */
   let kernel = "live";
@@ -270,8 +270,7 @@ function render({ model, el, signal }) {
   const restore = hideTwin(el, model.get("_twin"));
   link.send({ op: "hello" });
 
-  const dispose = () => {
-    if (!root.parentNode) return;
+  return () => {
     for (const [name, listener] of listeners) model.off(name, listener);
     model.off("msg:custom", receive);
     link.close();
@@ -280,8 +279,6 @@ function render({ model, el, signal }) {
     restore();
     root.remove();
   };
-  signal?.addEventListener("abort", dispose, { once: true });
-  return dispose;
 }
 
 export default { render };

@@ -32,13 +32,13 @@ function coatsOf({ feature, sae, position }, followed) {
   const coats = [];
   position.forEach((at, row) => {
     if (at >= 0 && feature[row] === feature[followed] && sae[row] === sae[followed])
-      coats[at] = { layers: ["linear-gradient(#2f80d052 0 0)"], texts: [], level: row === followed ? 4 : 0 };
+      coats[at] = { washes: ["linear-gradient(#2f80d052 0 0)"], said: [], level: row === followed ? 4 : 0 };
   });
   return coats;
 }
 
-/** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
-function render({ model, el, signal }) {
+/** @param {{ model: Model, el: HTMLElement }} context @returns its end, which leaves nothing behind */
+function render({ model, el }) {
   const get = model.get.bind(model);
   /** @type {Record<string, any>} */
   const own = {};
@@ -284,15 +284,12 @@ function render({ model, el, signal }) {
   const restore = hideTwin(el, get("_twin"));
   link.send({ op: "hello" });
 
-  const dispose = () => {
-    if (!root.parentNode) return;
+  return () => {
     link.close();
     prompt.close();
     restore();
     root.remove();
   };
-  signal?.addEventListener("abort", dispose, { once: true });
-  return dispose;
 }
 
 export default { render };

@@ -33,8 +33,8 @@ const legend = () =>
     h("span", "KL, ticks at .01, .1, 1 nats: small under 0.1, noticeable under 1, large above"),
   );
 
-/** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
-function render({ model, el, signal }) {
+/** @param {{ model: Model, el: HTMLElement }} context @returns its end, which leaves nothing behind */
+function render({ model, el }) {
   const get = model.get.bind(model);
   /** @type {Edit[]} */
   let edits = [];
@@ -203,7 +203,7 @@ function render({ model, el, signal }) {
     tokens = key;
     /** @type {import("./shared/strip.js").Coat[]} */
     const coats = [];
-    for (const i of now.steered) coats[i] = { layers: ["var(--touched)"], texts: ["steered"], level: 0 };
+    for (const i of now.steered) coats[i] = { washes: ["var(--touched)"], said: ["steered"], level: 0 };
     strip.paint(coats, 0);
     const n = head.tokens.length;
     const all = head.dropped ? `, showing ${n} of ${n + head.dropped}` : "";
@@ -306,8 +306,7 @@ function render({ model, el, signal }) {
   const restore = hideTwin(el, get("_twin"));
   link.send({ op: "hello" });
 
-  const dispose = () => {
-    if (!root.parentNode) return;
+  return () => {
     cancelAnimationFrame(frame);
     clearTimeout(soon);
     link.close();
@@ -315,8 +314,6 @@ function render({ model, el, signal }) {
     restore();
     root.remove();
   };
-  signal?.addEventListener("abort", dispose, { once: true });
-  return dispose;
 }
 
 export default { render };

@@ -18,8 +18,8 @@ import { decode } from "./shared/wire.js";
 
 const OWN = ["feature", "features", "token"];
 
-/** @param {{ model: Model, el: HTMLElement, signal?: AbortSignal }} context */
-function render({ model, el, signal }) {
+/** @param {{ model: Model, el: HTMLElement }} context @returns its end, which leaves nothing behind */
+function render({ model, el }) {
   const get = model.get.bind(model);
   const chosen = new Selection();
   let refusal = "";
@@ -153,15 +153,12 @@ function render({ model, el, signal }) {
   const restore = hideTwin(el, get("_twin"));
   link.send({ op: "hello" });
 
-  const dispose = () => {
-    if (!root.parentNode) return;
+  return () => {
     link.close();
     prompt.close();
     restore();
     root.remove();
   };
-  signal?.addEventListener("abort", dispose, { once: true });
-  return dispose;
 }
 
 export default { render };

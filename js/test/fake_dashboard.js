@@ -9,10 +9,10 @@ function joined(magic, header, n, columns, offset = 0) {
   padded.set(text);
   const parts = [new Uint32Array([magic, 1, padded.length, n]), padded, ...columns];
   let at = offset;
-  const bytes = new Uint8Array(offset + parts.reduce((sum, part) => sum + Math.ceil(part.byteLength / 4) * 4, 0));
+  const bytes = new Uint8Array(offset + parts.reduce((sum, part) => sum + part.byteLength, 0));
   for (const part of parts) {
     bytes.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), at);
-    at += Math.ceil(part.byteLength / 4) * 4;
+    at += part.byteLength;
   }
   return new DataView(bytes.buffer, offset);
 }

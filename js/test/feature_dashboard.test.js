@@ -743,7 +743,6 @@ describe("life", () => {
     expect(model.listeners).toEqual([]);
     expect(el.childElementCount).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
-    close();
   });
   it("keeps Jupyter from all keys", () => {
     open({ _specificity: specificity(), _rating: rating([null]), _table: packTable([[1, 1, 1]]) });

@@ -671,7 +671,6 @@ describe("life", () => {
     const { model, close } = open();
     enter(slider(), 7, "input");
     close();
-    close();
     frame();
     expect(model.listeners).toEqual([]);
     expect(model.asked("edit")).toEqual([]);

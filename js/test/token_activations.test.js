@@ -239,23 +239,6 @@ describe("life", () => {
     vi.advanceTimersByTime(10_000);
     expect(model.asked("set")).toEqual([]);
   });
-  it("ends with its signal", () => {
-    const model = new FakeModel(fakeState());
-    const abort = new AbortController();
-    widget.render({ model, el, signal: abort.signal });
-    abort.abort();
-    expect(model.listeners).toEqual([]);
-    expect(vi.getTimerCount()).toBe(0);
-  });
-  it("ends once, whoever asks", () => {
-    const model = new FakeModel(fakeState());
-    const abort = new AbortController();
-    const close = widget.render({ model, el, signal: abort.signal });
-    close();
-    abort.abort();
-    close();
-    expect(model.listeners).toEqual([]);
-  });
   it("hides its static copy, and brings it back", () => {
     const copy = document.createElement("div");
     copy.className = "saew-twin saew-twin-1";

@@ -6,7 +6,7 @@ padded to 4 bytes); then columns. Every number in a header is finite, else null,
 - One feature ("SAEF", number of tokens): u16 token [n]. Tokens are places in the header's table of strings; u32 where
   the table is too long for u16, and ``wide`` says so. The examples' tokens follow each other.
 - The table ("SAET", number of features): u32 count, f32 max, f32 mean, [d_sae] each.
-- The windows of a list ("SAEX", number of tokens): u16 or u32 token [n], padded to 4 bytes; f32 value [n].
+- The windows of a list ("SAEX", number of tokens): u16 or u32 token [n]; f32 value [n].
 """
 
 from __future__ import annotations
@@ -132,10 +132,9 @@ def pack_examples(
         [brief(each.activation), len(each), each.position, each.text, each.offset + each.position] for each in examples
     ]
     header = _json({"feature": clean(str(feature)), "list": name, "examples": rows} | table.head)
-    tokens = table.packed + bytes(-len(table.packed) % 4)
     numbers = np.concatenate([np.zeros(0), *values]).astype("<f4")
     numbers[~np.isfinite(numbers)] = 0
-    return _joined(EXAMPLES, header, len(table), tokens, numbers.tobytes())
+    return _joined(EXAMPLES, header, len(table), table.packed, numbers.tobytes())
 
 
 def brief(value: Number | None) -> float | int | None:

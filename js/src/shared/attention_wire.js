@@ -1,5 +1,6 @@
 /** Reads the buffer that saewidgets/widgets/attention_wire.py writes. */
 
+import { open } from "./buffer.js";
 import { fromHalf } from "./wire.js";
 
 const MAGIC = 0x41454153;
@@ -19,12 +20,10 @@ const MAGIC = 0x41454153;
  * @returns {Attention | undefined} undefined where nothing has been run yet
  */
 export function decode(view) {
-  if (!view?.byteLength) return undefined;
-  const buffer = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-  const [magic, version, length, n] = new Uint32Array(buffer, 0, 4);
-  if (magic !== MAGIC || version !== 1) throw new Error("Script and package differ in version");
-  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 16, length)));
-  const weights = Float32Array.from(new Uint16Array(buffer, 16 + length, n), fromHalf);
+  const opened = open(view, MAGIC);
+  if (!opened) return undefined;
+  const { head, n, take } = opened;
+  const weights = Float32Array.from(take(Uint16Array), fromHalf);
   const each = n / head.n_heads;
   const one = (/** @type {number} */ index, /** @type {number} */ query) => {
     const start = index * each + (query * (query + 1)) / 2;

@@ -16,17 +16,17 @@ export function coatsOf(chosen) {
   chosen.forEach(({ row, id, slot, scale, focus }, k) => {
     row?.positions.forEach((position, i) => {
       const share = row.values[i] / scale;
-      coats[position] ??= { layers: [], texts: [], level: 0 };
+      coats[position] ??= { washes: [], said: [], level: 0 };
       const coat = coats[position];
-      coat.texts.push(`${id} ${number(row.values[i])}`);
+      coat.said.push(`${id} ${number(row.values[i])}`);
       if (chosen.length > 1) {
         const bottom = 5 * (chosen.length - 1 - k) + 1;
-        coat.layers.unshift(
+        coat.washes.unshift(
           `${band(slot, 0.35 + 0.65 * Math.min(1, share))} 0 calc(100% - ${bottom}px)/100% 4px no-repeat`,
         );
       }
       if (focus) {
-        coat.layers.push(wash(slot, tint(share)));
+        coat.washes.push(wash(slot, tint(share)));
         coat.level = level(share);
       }
     });

@@ -1,5 +1,6 @@
 /** Reads the buffers that saewidgets/widgets/dashboard_wire.py writes, and of wire.py's what a dashboard needs. */
 
+import { open } from "./buffer.js";
 import { fromHalf } from "./wire.js";
 
 /**
@@ -64,26 +65,6 @@ import { fromHalf } from "./wire.js";
  * @property {Float32Array} mean
  */
 
-/**
- * @param {DataView | undefined} view may begin at any byte
- * @param {number} wanted what kind it must be
- */
-function open(view, wanted) {
-  if (!view?.byteLength) return undefined;
-  const buffer = /** @type {ArrayBuffer} */ (view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-  const [magic, version, length, n] = new Uint32Array(buffer, 0, 4);
-  if (magic !== wanted || version !== 1) throw new Error("Script and package differ in version");
-  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 16, length)));
-  let start = 16 + length;
-  /** The next column, of any kind of numbers. @type {(Kind: any, count?: number) => any} */
-  const take = (Kind, count = n) => {
-    const from = start;
-    start += Kind.BYTES_PER_ELEMENT * count;
-    return new Kind(buffer.slice(from, start));
-  };
-  return { head, take, pad: () => (start += -start & 3) };
-}
-
 /** Tokens of a table, window after window. @param {any} head @param {(Kind: any) => any} take */
 function reader(head, take) {
   const { table, special } = head;
@@ -126,9 +107,8 @@ export function decode(view) {
 export function decodeExamples(view) {
   const opened = open(view, 0x58454153);
   if (!opened) return undefined;
-  const { head, take, pad } = opened;
+  const { head, take } = opened;
   const read = reader(head, take);
-  pad();
   const values = take(Float32Array);
   const examples = head.examples.map((/** @type {number[]} */ [activation, n, peak, text, position]) => {
     const { from, tokens, special } = read(n);

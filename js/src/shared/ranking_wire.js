@@ -1,5 +1,7 @@
 /** Reads the buffer that saewidgets/widgets/ranking_wire.py writes. */
 
+import { open } from "./buffer.js";
+
 const MAGIC = 0x52454153;
 
 /** @typedef {[name: string, sae: string, position: number, attribution: number | null, ablation: number | null]} Node */
@@ -47,20 +49,12 @@ const MAGIC = 0x52454153;
  * @returns {Ranking | undefined} undefined where nothing has been run yet
  */
 export function decode(view) {
-  if (!view?.byteLength) return undefined;
-  const buffer = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-  const [magic, version, length, n] = new Uint32Array(buffer, 0, 4);
-  if (magic !== MAGIC || version !== 1) throw new Error("Script and package differ in version");
-  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 16, length)));
-  let start = 16 + length;
-  /** @template T @param {new (buffer: ArrayBuffer) => T} Kind @param {number} size @returns {T} */
-  const take = (Kind, size) => {
-    start += size * n;
-    return new Kind(/** @type {ArrayBuffer} */ (buffer.slice(start - size * n, start)));
-  };
-  const [activation, attribution, ablation] = [1, 2, 3].map(() => take(Float64Array, 8));
-  const density = take(Float32Array, 4);
-  const [sae, position, feature] = [1, 2, 3].map(() => take(Int32Array, 4));
-  const known = take(Uint8Array, 1);
+  const opened = open(view, MAGIC);
+  if (!opened) return undefined;
+  const { head, n, take } = opened;
+  const [activation, attribution, ablation] = [1, 2, 3].map(() => take(Float64Array));
+  const density = take(Float32Array);
+  const [sae, position, feature] = [1, 2, 3].map(() => take(Int32Array));
+  const known = take(Uint8Array);
   return { head, n, activation, attribution, ablation, density, sae, position, feature, known, told: {} };
 }

@@ -8,7 +8,7 @@ const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20, Home: -
 /** @type {Record<string, number>} */
 const LINES = { ArrowUp: -1, ArrowDown: 1 };
 
-/** @typedef {{ layers: string[], texts: string[], level: number }} Coat what is painted on a token; quarter of the scale */
+/** @typedef {{ washes: string[], said: string[], level: number }} Coat what is painted on a token; quarter of the scale */
 /** @typedef {Pick<import("./wire.js").Result["head"], "tokens" | "special" | "masked" | "groups">} Head */
 
 /** @param {{ onSelect(position: number): void, onHover(position?: number, cell?: HTMLElement): void }} handlers */
@@ -56,9 +56,9 @@ export function makeStrip({ onSelect, onHover }) {
       cells.forEach((cell, i) => {
         const coat = next[i];
         if (!coat && !coats[i]) return;
-        cell.style.background = coat?.layers.join() ?? "";
+        cell.style.background = coat?.washes.join() ?? "";
         set(cell, "data-level", coat?.level ?? 0);
-        set(cell, "aria-label", [labels[i], ...(coat?.texts ?? [])].join(", "));
+        set(cell, "aria-label", [labels[i], ...(coat?.said ?? [])].join(", "));
       });
       coats = next;
     },

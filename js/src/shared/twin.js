@@ -10,7 +10,7 @@ export function hideTwin(el, mark) {
   const hidden = new Set();
   const look = () => {
     for (let scope = mark ? el.parentElement : null; scope; scope = scope.parentElement) {
-      const found = /** @type {NodeListOf<HTMLElement>} */ (scope.querySelectorAll(`.${CSS.escape(mark)}`));
+      const found = scope.getElementsByClassName(mark);
       for (const copy of found) {
         const output = /** @type {HTMLElement} */ (copy.closest(".jp-OutputArea-child") ?? copy);
         if (output.contains(el)) continue;

@@ -1,5 +1,7 @@
 /** Reads the buffer that saewidgets/widgets/wire.py writes. */
 
+import { open } from "./buffer.js";
+
 const MAGIC = 0x57454153;
 
 /**
@@ -56,28 +58,21 @@ export const silent = (feature, reference = 0, density = -1) => ({
  * @returns {Result | undefined} undefined where nothing has been run yet
  */
 export function decode(view) {
-  if (!view?.byteLength) return undefined;
-  const buffer = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-  const [magic, version, length, n] = new Uint32Array(buffer, 0, 4);
-  if (magic !== MAGIC || version !== 1) throw new Error("Script and package differ in version");
-  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 16, length)));
-  let start = 16 + length;
-  /** @param {number} size @param {number} count */
-  const take = (size, count) => {
-    start += size * count;
-    return buffer.slice(start - size * count, start);
-  };
+  const opened = open(view, MAGIC);
+  if (!opened) return undefined;
+  const { head, n, take } = opened;
   /** @param {number} count @param {number} scale */
   const floats = (count, scale) =>
     head.half
-      ? Float32Array.from(new Uint16Array(take(2, count)), (bits) => fromHalf(bits) * scale)
-      : new Float32Array(take(4, count));
+      ? Float32Array.from(take(Uint16Array, count), (bits) => fromHalf(bits) * scale)
+      : take(Float32Array, count);
 
-  const indptr = new Uint32Array(take(4, head.tokens.length + 1));
+  const indptr = take(Uint32Array, head.tokens.length + 1);
   const values = floats(n, head.scale);
   const reference = floats(head.features, head.scale);
   const density = floats(head.features, 1);
-  const indices = head.d_sae <= 65536 ? new Uint16Array(take(2, n)) : new Uint32Array(take(4, n));
+  /** @type {Uint16Array} */
+  const indices = take(head.d_sae <= 65536 ? Uint16Array : Uint32Array);
 
   /** @type {Map<number, Row>} */
   const rows = new Map();
