@@ -29,7 +29,8 @@ const packed = (css) => css.replace(/"[^"]*"|(--[\w-]+:|,) | (\/) /g, (all, befo
  * @param {string} script
  */
 async function smaller(script) {
-  const compress = { passes: 6, hoist_funs: true, pure_getters: true, unsafe_arrows: true, unsafe_methods: true };
+  const unsafe = { unsafe: true, unsafe_arrows: true, unsafe_methods: true }; // no value of ours has an own valueOf
+  const compress = { ...unsafe, passes: 6, hoist_funs: true, pure_getters: true };
   const { code } = await minify(script, { module: true, ecma: 2020, compress });
   return /** @type {string} */ (code);
 }

@@ -61,6 +61,7 @@ def test_what_is_not_understood_is_status_2(words, capsys):
     [
         (["lab"], "--folder FOLDER"),
         (["export"], "--out FILE"),
+        (["export"], "run the notebook's code"),
         (["clean"], "--check"),
         (["annotations"], "merge"),
         (["annotations", "merge"], "--out FOLDER"),

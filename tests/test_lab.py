@@ -132,6 +132,14 @@ def test_second_model_and_its_sae(lab, make_model, make_tensors):
     assert lab.activations("the cat").model == "tiny"
 
 
+def test_where_no_model_is_named_the_one_of_the_default_sae_is_steered(make_model, make_tensors):
+    lab = Lab(make_model("native"), name="first")
+    lab.add_model("second", make_model("gpt2"))
+    assert lab.plan([]).model.name == "first"
+    lab.add_sae(make_tensors(), hook=HOOK, model="second")
+    assert (lab.plan([]).model.name, lab.plan([], "first").model.name) == ("second", "first")
+
+
 def test_models_get_their_own_names_and_numbers(make_model):
     lab = Lab(make_model("native"))
     assert list(lab.models) == ["native"]

@@ -6,7 +6,7 @@ import { makeToggle, named } from "./shared/controls.js";
 import { h, put, set, visible } from "./shared/dom.js";
 import { headings, metric, nodes, story } from "./shared/headings.js";
 import { connect } from "./shared/link.js";
-import { makeNotes, makeStatus } from "./shared/notes.js";
+import { makeNotes, makeRemarks, makeStatus } from "./shared/notes.js";
 import { idOf, labelOf, picture, unitOf } from "./shared/picture.js";
 import { makePromptBox } from "./shared/prompt_box.js";
 import { decode } from "./shared/ranking_wire.js";
@@ -135,6 +135,7 @@ function render({ model, el }) {
   const rest = h(".nodes@table", { label: "What is no feature" });
   const line = h("span");
   const write = h("button.pen.faint");
+  const remarks = makeRemarks(get);
   const formula = h(".metric");
   const chart = h(".chart", heads, columns.box, rest, h(".note", LEGEND));
   root.append(
@@ -143,7 +144,7 @@ function render({ model, el }) {
     h(".tokens", h(".flex.note", "Features of", whole, "or of one token:"), strip.grid, notes.box),
     h(".controls", ...fields.map(({ box }) => box), named("Method", method), scope.box),
     h(".controls.view", formula, order.box, named("k", count)),
-    h(".readout", line, write),
+    h(".readout", line, write, remarks.box),
     h(".charts", chart, scatter.box),
   );
 
@@ -268,7 +269,7 @@ function render({ model, el }) {
     fields[message.field === "target" ? 0 : 1].complete(message.text, items);
   };
   /** @type {Record<string, () => any>} */
-  const changes = { _data: load, _labels: drawLabels, status: drawStatus, error: drawState };
+  const changes = { _data: load, _labels: drawLabels, _notes: remarks.show, status: drawStatus, error: drawState };
   for (const name of [...OWN, "prompt", "target", "baseline", "sae", "_saes"]) changes[name] = pull;
   const link = connect(model, report, changes, receive);
   makeRename(root, link.send, ".saew-entry", (target) => {

@@ -6,7 +6,7 @@ import { absoluteOf, makeEdits, unitOf } from "./shared/edits.js";
 import { makeFinder } from "./shared/finder.js";
 import { connect } from "./shared/link.js";
 import { makeMeter } from "./shared/meter.js";
-import { makeStatus } from "./shared/notes.js";
+import { makeRemarks, makeStatus } from "./shared/notes.js";
 import { makeNumber } from "./shared/numbers.js";
 import { choose } from "./shared/options.js";
 import { makePair } from "./shared/pair.js";
@@ -128,6 +128,7 @@ function render({ model, el }) {
     "keep as …",
   );
   const copy = makeCopy(() => get("_code"));
+  const remarks = makeRemarks(get);
   const bars = makeBars();
   const k = makeNumber({ name: "k", min: 1, max: 50, onPick: (k) => ask({ k }) });
   const meter = makeMeter();
@@ -147,7 +148,7 @@ function render({ model, el }) {
       h(
         ".left@group",
         { label: "Edits" },
-        needing(list.box, h(".add.flex", finder.box, offer)),
+        needing(list.box, remarks.box, h(".add.flex", finder.box, offer)),
         h(".files.flex.note", needing(presets, hold, ...preset.controls), ...copy.controls),
         copy.field,
       ),
@@ -286,6 +287,7 @@ function render({ model, el }) {
     _texts: drawTexts,
     _side: drawSide,
     _sweep: drawSweep,
+    _notes: remarks.show,
     status: drawSoon,
     error: drawState,
   };

@@ -5,7 +5,7 @@ import { coatsOf } from "./shared/coats.js";
 import { h, put } from "./shared/dom.js";
 import { makeFeatureList } from "./shared/feature_list.js";
 import { connect } from "./shared/link.js";
-import { makeNotes, makeStatus } from "./shared/notes.js";
+import { makeNotes, makeRemarks, makeStatus } from "./shared/notes.js";
 import { makePromptBox } from "./shared/prompt_box.js";
 import { makeRename } from "./shared/rename.js";
 import { MOST, Selection } from "./shared/selection.js";
@@ -60,6 +60,7 @@ function render({ model, el }) {
   const state = makeStatus(root, () => link.send({ op: "stop" }));
   const chips = makeChips((id) => choose(chosen.features, id), onToggle);
   const strip = makeStrip({ onSelect, onHover: (position, cell) => tip.show(chosen, position, cell) });
+  const remarks = makeRemarks(get);
   const legend = makeLegend(() => {
     chosen.ofReference = !chosen.ofReference;
     colour();
@@ -70,7 +71,7 @@ function render({ model, el }) {
   const tip = makeTip(root);
   list.box.prepend(select, state.box);
   root.append(
-    h(".left", prompt.box, state.problem, chips.box, strip.grid, legend.box, notes.box, panel.box),
+    h(".left", prompt.box, state.problem, chips.box, remarks.box, strip.grid, legend.box, notes.box, panel.box),
     list.box,
     tip.box,
   );
@@ -133,7 +134,7 @@ function render({ model, el }) {
 
   // ---- life
   /** @type {Record<string, () => any>} */
-  const changes = { _data: load, _labels: drawLabels, status: drawState, error: drawState };
+  const changes = { _data: load, _labels: drawLabels, _notes: remarks.show, status: drawState, error: drawState };
   for (const name of [...OWN, "prompt", "sae", "_saes"]) changes[name] = pull;
   const report = (/** @type {typeof kernel} */ now, /** @type {string} */ error) => {
     kernel = now;

@@ -149,6 +149,7 @@ export const fakeState = (state) => ({
   error: "",
   _data: pack(),
   _labels: {},
+  _notes: [],
   _saes: ["mid", "wide"],
   _twin: "saew-twin-1",
   ...state,

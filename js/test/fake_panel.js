@@ -103,6 +103,7 @@ export const panelState = (state) => ({
   _code: "edits = []",
   _saes: ["mid", "wide"],
   _presets: [],
+  _notes: [],
   _vectors: ["joy - sorrow"],
   _twin: "saew-twin-1",
   ...state,

@@ -85,6 +85,7 @@ export const rankingState = (state) => ({
   error: "",
   _data: packRanking(),
   _labels: {},
+  _notes: [],
   _saes: ["mid", "wide"],
   _twin: "saew-twin-1",
   ...state,

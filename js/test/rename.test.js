@@ -194,6 +194,21 @@ describe.each(Object.entries(VIEWS))("a label of the %s", (_, { view, state, fea
   });
 });
 
+describe.each(Object.entries(VIEWS))("notes in the %s", (_, { view, state }) => {
+  it("are text, line by line, as they stand", () => {
+    const model = new FakeModel({ ...state(), _notes: ["mid/3: <b>one</b>\ntwo", "a first try"] });
+    view.render({ model, el });
+    model.answer();
+    const notes = () => [...el.querySelectorAll(".saew-remarks > *")].map(({ textContent }) => textContent);
+    expect(notes()).toEqual(["mid/3: <b>one</b>\ntwo", "a first try"]);
+    model.update({ _notes: ["another"] });
+    expect(notes()).toEqual(["another"]);
+    model.update({ _notes: [] });
+    expect(notes()).toEqual([]);
+    expect(model.asked("set")).toEqual([]);
+  });
+});
+
 describe("labels that change elsewhere", () => {
   it("are drawn in all places of the token view, also while one is edited", () => {
     const model = new FakeModel(fakeState({ _data: pack({ head: { labels: { 3: "gate" } } }), token: 2 }));

@@ -68,6 +68,8 @@ def _export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = commands.add_parser("export", help=text, description=text)
     parser.add_argument("notebook", metavar="NOTEBOOK")
     parser.add_argument("-o", "--out", metavar="FILE", help="default: beside the notebook, with .html")
+    help_ = "run the notebook's code for it, in a fresh kernel: views live, sliders move; the notebook stays as it is"
+    parser.add_argument("--execute", action="store_true", help=help_)
     parser.set_defaults(run=_run_export_notebook)
 
 
@@ -123,7 +125,7 @@ def _run_lab(options: argparse.Namespace) -> int:
 def _run_export_notebook(options: argparse.Namespace) -> int:
     from saewidgets.cli.export import export_file
 
-    return export_file(options.notebook, options.out)
+    return export_file(options.notebook, options.out, execute=options.execute)
 
 
 def _run_merge(options: argparse.Namespace) -> int:

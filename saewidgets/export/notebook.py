@@ -39,7 +39,7 @@ def export_notebook(
     Views of this package go on working for all that needs no kernel: where the notebook holds their state, or where
     this is called in the notebook's own kernel while they live. Elsewhere their static twins are shown. JupyterLab
     saves state only when it is told to (Settings, Save Widget State Automatically), so call this in the notebook
-    itself, after saving it, or run the notebook with ``jupyter nbconvert --to notebook --execute``, which keeps it.
+    itself, after saving it, or let ``saewidgets export --execute`` run the notebook and call it there.
 
     A steering panel of the notebook's own kernel is asked for a grid of strengths, so that its sliders go on moving;
     see :meth:`saewidgets.SteeringPanel.to_html`. Charts made with Altair are drawn where ``saewidgets[figures]`` is
@@ -84,19 +84,15 @@ def write(made: Exported, target: Path) -> Path:
     return target
 
 
-def exported(nb: str | os.PathLike[str] | Mapping[str, Any]) -> Exported:
-    """A notebook as a page; see :func:`export_notebook`."""
+def exported(nb: str | os.PathLike[str] | Mapping[str, Any], file: Path | None = None) -> Exported:
+    """A notebook as a page; see :func:`export_notebook`. A mapping may come from a file: its name, and its images."""
     missing = [name for name in ("nbconvert", "bleach", "tinycss2", "pygments") if find_spec(name) is None]
     if missing:
         do = 'pip install "saewidgets[export]"'
         raise MissingPackageError("Exporting a notebook needs nbconvert.", got=f"no {', '.join(missing)}", do=do)
-    file = None if isinstance(nb, Mapping) else Path(nb).expanduser()
+    file = file if isinstance(nb, Mapping) else Path(nb).expanduser()
     notebook = nb if isinstance(nb, Mapping) else _read(Path(nb).expanduser())
-    cells = notebook.get("cells")
-    if not isinstance(cells, list) or not isinstance(notebook.get("nbformat"), int) or notebook["nbformat"] < 4:
-        expected = "nbformat 4 or newer with 'cells'"
-        do = "an older one: jupyter nbconvert --to notebook"
-        raise LoadError("This is not a notebook.", got=_name(file), expected=expected, do=do)
+    cells = _cells(notebook, file)
     places = Places()
     views = Views(notebook, places)
     folder = None if file is None else file.parent
@@ -122,6 +118,15 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise LoadError("This is not a notebook.", got=path.name, expected="a JSON object")
     return found
+
+
+def _cells(notebook: Mapping[str, Any], file: Path | None) -> list[Any]:
+    cells = notebook.get("cells")
+    if not isinstance(cells, list) or not isinstance(notebook.get("nbformat"), int) or notebook["nbformat"] < 4:
+        expected = "nbformat 4 or newer with 'cells'"
+        do = "an older one: jupyter nbconvert --to notebook"
+        raise LoadError("This is not a notebook.", got=_name(file), expected=expected, do=do)
+    return cells
 
 
 def _cell(cell: Mapping[str, Any], n: int, language: str, folder: Path | None, views: Views) -> str:

@@ -226,7 +226,7 @@ class Comparing(Effects):
                 )  # fmt: skip
             found = FeatureId(names[0], 0)
         if found is None:
-            read = self._model(model) if model is not None else self._first_model()
+            read = self._model(model)
             at = hook or (self.saes[self.default_sae].hook if self.saes else None)
             if at is None:
                 raise EditError("Where is the model to be steered?", got="no hook", expected="hook='blocks.2...'")

@@ -64,7 +64,7 @@ class Effects(Steering):
         Example:
             >>> lab.neutral().under(lab.plan(sw.steering.ablate("mid/7"))).kl  # doctest: +SKIP
         """
-        read = self._model(model) if model is not None else self._first_model()
+        read = self._model(model)
         return NeutralTexts(read, self.neutral_texts if texts is None else texts)
 
     def preview(self, prompt: Any, sae: str | None = None, *, model: str | None = None) -> LabPreview:
@@ -82,7 +82,7 @@ class Effects(Steering):
             >>> [preview.next_token(sw.steering.set("mid/7", v)).kl for v in (1, 2, 4)]  # doctest: +SKIP
         """
         held = self.saes[self.sae_name(sae)] if self.saes else None
-        of_sae = self._first_model() if sae is None else self.model_of(sae)
+        of_sae = self._model(None) if sae is None else self.model_of(sae)
         read = of_sae if model is None else self._model(model)
         tokens = read.tokenize(prompt, None if held is None else held.prepend_bos)
         return LabPreview(self, Preview(read, tokens))

@@ -99,9 +99,7 @@ class Holdings:
             NonFiniteError: A weight is NaN or infinite.
             UnknownNameError: There is no such model, or the name is taken.
         """
-        model = next(iter(self._slots), "") if model is None else model
-        if model not in self._slots:
-            raise _unknown("model", model, self._slots)
+        model = self.model_name(model)
         if name is not None:
             self._free_name(name, given=True)
         sae = load_sae(source, hook)
@@ -133,9 +131,7 @@ class Holdings:
         Raises:
             UnknownNameError: There is no such model.
         """
-        if name not in self._slots:
-            raise _unknown("model", name, self._slots)
-        return self._slots[name].anchor
+        return self._slots[self.model_name(name)].anchor
 
     def remove(self, name: str) -> None:
         """Let go of a model or an SAE; its memory is free once nobody else holds it.
@@ -174,6 +170,17 @@ class Holdings:
         name = self.default_sae if sae is None else sae
         if not isinstance(name, str) or name not in self._saes:
             raise _unknown("SAE", name, self._saes)
+        return name
+
+    def model_name(self, model: Any = None) -> str:
+        """A name of a model that the lab holds; the first for None.
+
+        Raises:
+            UnknownNameError: There is none of that name; lists those there are.
+        """
+        name = next(iter(self._slots), "") if model is None else model
+        if not isinstance(name, str) or name not in self._slots:
+            raise _unknown("model", name, self._slots)
         return name
 
     def model_of(self, sae: str | None = None) -> LanguageModel:
@@ -241,7 +248,7 @@ def _check_fits(name: str, sae: SAE, model: LanguageModel) -> None:
 
 def _unknown(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     listed = ", ".join(f"'{each}'" for each in known) or "none are held yet"
-    return UnknownNameError(f"The lab has no {kind} of that name.", got=repr(name), expected=listed)
+    return UnknownNameError(f"The lab has no {kind} of that name.", got=repr(name)[:80], expected=listed)
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:

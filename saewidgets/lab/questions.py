@@ -80,18 +80,10 @@ class Questions(Holdings):
         Example:
             >>> lab.attention("The capital of France is", 1).heads_frame()  # doctest: +SKIP
         """
-        name = self._model_name(model)
+        name = self.model_name(model)
         reads = self._slots[name].get()
         begins = next((sae.prepend_bos for one, sae in self._saes.items() if self._reads[one] == name), None)
         return attention(reads, reads.tokenize(prompt, begins), layer)
-
-    def _model_name(self, model: Any) -> str:
-        """A name of a model that the lab holds; the first for None."""
-        name = next(iter(self._slots), "") if model is None else model
-        if not isinstance(name, str) or name not in self._slots:
-            known = ", ".join(map(repr, self._slots)) or "none are held yet"
-            raise UnknownNameError("The lab has no model of that name.", got=repr(name)[:80], expected=known)
-        return name
 
     def ranker(self, prompt: Any, sae: str | Sequence[str] | None = None, mask_special: bool = True) -> Ranker:
         """One prompt, run once, to be asked about several targets; :meth:`rank` with the forward pass kept.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import numpy as np
 from saewidgets.errors import EditError, MismatchError
 from saewidgets.lab.vectors import Vectors
 from saewidgets.models import Steered
-from saewidgets.results import FeatureId, Generation, NextToken, SteeringVector, Tokens
+from saewidgets.results import FeatureId, Generation, NextToken, Tokens
 from saewidgets.results.steering_vector import Number
-from saewidgets.steering.edits import Edit, as_edits, as_strengths
+from saewidgets.steering.edits import Edit, as_edits, as_strengths, named
 from saewidgets.steering.generation import NewToken, Sampling, Writing, next_token
 from saewidgets.steering.plan import Plan, Text
 from saewidgets.steering.serialize import WITH_VALUE
-from saewidgets.steering.where import WhileActive
 
 
 class Steering(Vectors):
@@ -246,22 +244,14 @@ class Steering(Vectors):
         return plan
 
     def _plan(self, edits: Any, model: str | None, values: Sequence[float] | None = None, which: int = -1) -> Plan:
-        ready = [self._named(edit) for edit in as_edits(edits)]
+        ready = [named(edit, self.feature_id) for edit in as_edits(edits)]
         given = None if model is None else self._model(model)
         read = {self._reads[e.target.sae] for e in ready if isinstance(e.target, FeatureId)}
         if len(read | ({model} if model else set())) > 1:
             got = ", ".join(sorted(read | ({model} if model else set())))
             raise MismatchError("The edits are of several models.", got=got, expected="one model")
-        chosen = given or (self.models[next(iter(read))] if read else self._first_model())
+        chosen = given or (self.models[next(iter(read))] if read else self._model(None))
         return Plan(chosen, self.saes, ready, self.default_sae if self.saes else None, values, which)
-
-    def _named(self, edit: Edit) -> Edit:
-        """The edit with its feature checked and named in full."""
-        where = edit.where
-        if isinstance(where, WhileActive):
-            where = WhileActive(self.feature_id(where.feature), where.threshold)
-        target = edit.target if isinstance(edit.target, SteeringVector) else self.feature_id(edit.target)
-        return replace(edit, target=target, where=where)
 
     def _prompt(self, plan: Plan, prompt: Any) -> Tokens:
         featured = [ready.sae.prepend_bos for ready in plan.ready if ready.sae is not None]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from saewidgets.analysis.activations import activations
-from saewidgets.errors import EditError, UnknownNameError
+from saewidgets.errors import EditError
 from saewidgets.lab.holdings import Holdings
 from saewidgets.models import LanguageModel
 from saewidgets.results import SteeringVector
@@ -46,7 +46,7 @@ class Vectors(Holdings):
             options |= {"sae": self.saes[found.sae], "feature": found.index}
             read = self.model_of(found.sae)
         else:
-            read = self._model(model) if model is not None else self._first_model()
+            read = self._model(model)
             hook = hook or (self.saes[self.default_sae].hook if self.saes else None)
         return steering_vector(read, positive, negative, hook, method=method, **options)
 
@@ -80,12 +80,6 @@ class Vectors(Holdings):
         held.n_reference_tokens = sum(int((~each.special).sum()) for each in tokens)
         held.reference_sample = f"{len(tokens)} texts given"
 
-    def _model(self, name: str) -> LanguageModel:
-        if name not in self.models:
-            raise UnknownNameError(
-                "The lab has no model of that name.", got=repr(name), expected=", ".join(map(repr, self.models))
-            )
-        return self.models[name]
-
-    def _first_model(self) -> LanguageModel:
-        return self.model_of() if self.saes else next(iter(self.models.values()))
+    def _model(self, name: str | None) -> LanguageModel:
+        """A model by name; for None that of the default SAE, or the first."""
+        return self.model_of() if name is None and self.saes else self.models[self.model_name(name)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from saewidgets.errors import EditError
 from saewidgets.results import FeatureId, SteeringVector
 from saewidgets.results.steering_vector import Number
-from saewidgets.steering.where import Where, make_where
+from saewidgets.steering.where import Where, WhileActive, make_where
 
 Operation = Literal["add", "set", "scale", "ablate", "set_if_active", "project_out"]
 
@@ -198,13 +198,33 @@ def as_edits(edits: Any) -> list[Edit]:
         return [edits]
     several = hasattr(edits, "__iter__") and not isinstance(edits, str | bytes | Mapping)
     listed: list[Any] = list(edits) if several else [edits]
-    for edit in listed:
-        if not isinstance(edit, Edit):
-            raise EditError(
-                "This is not an edit.", got=repr(edit)[:80],
-                expected="what sw.steering.set, add, scale, ablate, set_if_active or project_out give",
-            )  # fmt: skip
-    return listed
+    return [_as_edit(each) for each in listed]
+
+
+def _as_edit(edit: Any) -> Edit:
+    if not isinstance(edit, Edit):
+        raise EditError(
+            "This is not an edit.", got=repr(edit)[:80],
+            expected="what sw.steering.set, add, scale, ablate, set_if_active or project_out give",
+        )  # fmt: skip
+    return edit
+
+
+def named(edit: Any, known: Callable[[Any], FeatureId]) -> Edit:
+    """The edit with its features checked and named in full.
+
+    Args:
+        edit: The edit.
+        known: Gives a feature in full, or raises.
+
+    Raises:
+        EditError: It is no edit.
+    """
+    where = _as_edit(edit).where
+    if isinstance(where, WhileActive):
+        where = WhileActive(known(where.feature), where.threshold)
+    target = edit.target if isinstance(edit.target, SteeringVector) else known(edit.target)
+    return replace(edit, target=target, where=where)
 
 
 def as_strengths(values: Any) -> list[float]:

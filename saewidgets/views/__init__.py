@@ -37,7 +37,7 @@ from saewidgets.views.steering import (
     steering_vector_text,
 )
 from saewidgets.views.steering_bench import steering_bench_chart, steering_bench_html, steering_bench_text
-from saewidgets.views.token_strip import token_strip_html, token_strip_text
+from saewidgets.views.token_strip import token_remarks, token_strip_html, token_strip_text
 from saewidgets.views.token_strip_svg import token_strip_svg
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 
 from saewidgets.results import Attention, HeadSummary
 from saewidgets.results.text import one_line
-from saewidgets.views.cells import clipped, mark, number, table_of, visible
+from saewidgets.views.cells import LEFT, clipped, mark, number, table_of, visible
 from saewidgets.views.drawing import columns
 
 SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.0625, "░"))
@@ -54,7 +54,7 @@ def attention_html(result: Attention, *, head: int | None = None, token: int | N
     more = _more(result.n_heads)
     return (
         f"<p><b>Attention of layer {result.layer}</b> · {caption}<br>{asked}<br>{_strip(result, head, query)}</p>"
-        f"{table_of(named, rows)}<p><i>{escape(MEANS)}{more}</i></p>{_patterns(result, head, heads)}"
+        f"{table_of(named, rows, named[-1:])}<p><i>{escape(MEANS)}{more}</i></p>{_patterns(result, head, heads)}"
     )
 
 
@@ -136,7 +136,7 @@ def _patterns(result: Attention, head: int | None, heads: Sequence[int]) -> str:
     told = f"<p>A row for each token that looks, a column for each that is looked at: {SHADES_TOLD}.</p>"
     if head is not None:
         return f"{told}<pre>{escape(_labelled(result, head))}</pre>"
-    cells = [f"<td><b>head {one}</b><pre>{_shaded(result.of(one))}</pre></td>" for one in heads]
+    cells = [f"<td{LEFT}><b>head {one}</b><pre>{_shaded(result.of(one))}</pre></td>" for one in heads]
     rows = ["".join(cells[start : start + A_ROW]) for start in range(0, len(cells), A_ROW)]
     return f"{told}<table><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
 

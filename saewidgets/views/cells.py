@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 
+LEFT = " style=text-align:left"
+"""Of cells of words, which JupyterLab would align to the right as it does numbers."""
 
-def table_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A plain table; every cell is escaped.
+
+def table_html(head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[str] = ()) -> str:
+    """A plain table; every cell is escaped, those below the heads ``left`` are aligned to the left.
 
     Example:
         >>> table_html(("a",), (("<1>",),))
         '<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;1&gt;</td></tr></tbody></table>'
     """
-    return table_of(head, [[escape(cell) for cell in row] for row in rows])
+    return table_of(head, [[escape(cell) for cell in row] for row in rows], left)
 
 
-def table_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table_of(head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[str] = ()) -> str:
     """A plain table of cells that are HTML already; nothing where there are no rows."""
     if not rows:
         return ""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    styles = [LEFT if name in left else "" for name in head]
+    top = "".join(f"<th{style}>{escape(name)}</th>" for name, style in zip(head, styles, strict=True))
+    cells = ("".join(f"<td{style}>{cell}</td>" for cell, style in zip(row, styles, strict=True)) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 

@@ -34,10 +34,10 @@ def feature_stats_html(stats: FeatureStats, *, note: str = "") -> str:
         lines.append(f"Note: {escape(_note(note))}")
     parts = [f"<p>{'<br>'.join(lines)}</p>"]
     rows = [[escape(number(each.activation)), _strip(each, AROUND_TOP)] for each in stats.top[:TOP]]
-    parts.append(table_of(("activation", "strongest contexts"), rows))
+    parts.append(table_of(("activation", "strongest contexts"), rows, ("strongest contexts",)))
     if stats.count:
         head = ("interval", "firings", "of firings", "of mass", "examples drawn at random")
-        parts.append(table_of(head, [_interval(each) for each in reversed(stats.intervals)]))
+        parts.append(table_of(head, [_interval(each) for each in reversed(stats.intervals)], head[-1:]))
     return "".join(parts) + _weights_html(stats) + _relations_html(stats)
 
 
@@ -145,7 +145,7 @@ def _effects(side: Iterable[TokenEffect]) -> list[tuple[str, str]]:
 
 def _relations_html(stats: FeatureStats) -> str:
     rows = [(name, ", ".join(found)) for name, found in _relations(stats) if found]
-    return table_html(("related", ""), rows)
+    return table_html(("related", ""), rows, ("related", ""))
 
 
 def _relations(stats: FeatureStats) -> Sequence[tuple[str, list[str]]]:

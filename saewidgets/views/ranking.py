@@ -59,8 +59,9 @@ def ranking_html(
         rows.append(cells)
     head = ["rank", *(name for by in COLUMNS for name in (f"by {by}", by))]
     notes = [[escape(name), escape(remark.name), remark.note_html] for name, remark in _noted(tops, said)]
-    noted = table_of(("feature", "label", "note"), notes)
-    return f"<p>{'<br>'.join(lines)}</p>{table_of(head, rows)}{noted}{_nodes_html(ranking)}"
+    named = ("feature", "label", "note")
+    noted = table_of(named, notes, named)
+    return f"<p>{'<br>'.join(lines)}</p>{table_of(head, rows, head[1::2])}{noted}{_nodes_html(ranking)}"
 
 
 def ranking_text(
@@ -141,7 +142,7 @@ def _prompts_html(batch: RankingBatch, k: int, order: Order) -> str:
         coefficients = (_coefficient(r.activation.pearson), _coefficient(r.attribution.pearson))
         ablated = f"{one.n_ablated} of {len(one)}"
         rows.append((*texts, signed(one.metric_value), *overlaps, *coefficients, ablated))
-    return table_html(head, rows)
+    return table_html(head, rows, ("prompt", "metric"))
 
 
 def _metric(ranking: Ranking) -> str:

@@ -38,6 +38,11 @@ class Remark(NamedTuple):
         return [one_line(line) for line in cut.splitlines()]
 
     @property
+    def note_text(self) -> str:
+        """The note as plain text."""
+        return "\n".join(self.lines)
+
+    @property
     def note_html(self) -> str:
         """The note as HTML."""
         return "<br>".join(map(escape, self.lines))

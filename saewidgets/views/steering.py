@@ -15,7 +15,7 @@ from saewidgets.results import (
     Strength,
 )
 from saewidgets.results.text import one_line
-from saewidgets.views.cells import clipped, number, signed, table_html, visible
+from saewidgets.views.cells import clipped, number, signed, table_html, table_of, visible
 from saewidgets.views.remarks import Remark
 from saewidgets.views.written import facts, no_marks, plain_text, text_html
 
@@ -97,7 +97,7 @@ def steering_comparison_html(
     parts = [f"<p>{_lines(head, lines)}<br>{prompt}<br>{LEGEND}</p>", _texts_html(result), _bars(after, k)]
     if result.side_effect is not None:
         parts.append(f"<p>{escape(_side(result.side_effect))}</p>")
-    return "".join([*parts, table_html(*_sweep(result))])
+    return "".join([*parts, table_html(*_sweep(result), ("text",))])
 
 
 def steering_comparison_text(
@@ -137,7 +137,7 @@ def side_effect_html(result: SideEffect) -> str:
         for text, n, kl, base, steered in _side_rows(result)
     ]
     more = f"<p>and {len(result.texts) - ROWS} more texts</p>" if len(result.texts) > ROWS else ""
-    return f"<p>{told}</p>{table_html(head, rows)}{more}"
+    return f"<p>{told}</p>{table_html(head, rows, ('text',))}{more}"
 
 
 def side_effect_text(result: SideEffect) -> str:
@@ -229,13 +229,10 @@ def _texts_html(result: SteeringComparison) -> str:
         notes = "<br>".join(escape(line) for line in [*facts(steered), *_former(result, steered)])
         left = text_html(base.new_tokens, no_marks(base), one)
         right = text_html(steered.new_tokens, steered.steered[len(steered.prompt_tokens) :], other, steered)
-        rows.append(f"<tr><td>{left}</td><td>{right}</td></tr><tr><td>{escape(seed.strip())}</td><td>{notes}</td></tr>")
-    if not rows:
-        return ""
+        rows += [(left, right), (escape(seed.strip()), notes)]
     left_out = max(0, min(len(result.base), len(result.steered)) - TEXTS_SHOWN)
     more = f"<p>and {left_out} more pairs</p>" if left_out else ""
-    head = "<thead><tr><th>base</th><th>steered</th></tr></thead>"
-    return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>{more}"
+    return table_of(("base", "steered"), rows, ("base", "steered")) + more
 
 
 def _percent(p: float) -> str:

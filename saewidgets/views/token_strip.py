@@ -62,7 +62,7 @@ def token_strip_html(
         for start, stop, text, special in _groups(result)
     )  # fmt: skip
     head = "<br>".join(filter(None, (" · ".join(caption), remark.note_html)))
-    listed = "<br>".join(escape(line) for line in _token_remarks(result, of_tokens))
+    listed = "<br>".join(escape(line) for line in token_remarks(result, of_tokens))
     return f"<p>{head}<br>{cells}</p>{top_features_html(result, top, said)}{f'<p>{listed}</p>' if listed else ''}"
 
 
@@ -98,7 +98,7 @@ def token_strip_text(
         named = f" ({own.name})" if own.name else ""
         lines.append(f"{result.sae}/{row.feature}{named}: max {number(row.max)} on {row.count} tokens, {where}")
         lines += [f"  note: {' / '.join(own.lines)}"] * bool(own.note and row.feature != feature)
-    return "\n".join([*lines, *_token_remarks(result, of_tokens)])
+    return "\n".join([*lines, *token_remarks(result, of_tokens)])
 
 
 def top_features_html(result: Activations, top: int = 10, said: Remarks = None) -> str:
@@ -110,7 +110,7 @@ def top_features_html(result: Activations, top: int = 10, said: Remarks = None) 
         numbers = (number(row.max), number(row.mean), str(row.count), visible(result.tokens[row.position]))
         remark = [told.get(row.feature, NOTHING).html] * some
         rows.append([str(row.feature), *remark, *map(escape, numbers)])
-    return table_of(("feature", *(["label"] * some), "max", "mean", "tokens", "largest at"), rows)
+    return table_of(("feature", *(["label"] * some), "max", "mean", "tokens", "largest at"), rows, ("label",))
 
 
 def _told(of_tokens: Remarks, start: int, stop: int) -> str:
@@ -120,7 +120,7 @@ def _told(of_tokens: Remarks, start: int, stop: int) -> str:
     return "; ".join(of_tokens[p].text for p in range(start, stop) if p in of_tokens)
 
 
-def _token_remarks(result: Activations, of_tokens: Remarks) -> list[str]:
+def token_remarks(result: Activations, of_tokens: Remarks) -> list[str]:
     """A line for each token of which people say something."""
     there = sorted(p for p in of_tokens or () if 0 <= p < len(result))
     if not of_tokens or not there:

@@ -7,13 +7,12 @@ only the first tokens travel: their patterns do not depend on what follows.
 
 from __future__ import annotations
 
-import json
-import struct
 from typing import Any
 
 import numpy as np
 
 from saewidgets.results import Attention, HeadSummary
+from saewidgets.widgets.wire import buffer_head
 
 MAGIC = 0x41454153  # "SAEA"
 VERSION = 1
@@ -38,9 +37,7 @@ def pack(result: Attention, *, prompt: str = "") -> bytes:
     n = min(len(result), MOST)
     query, key = np.tril_indices(n)
     weights = result.pattern[:, query, key].astype("<f2")
-    text = json.dumps(_header(result, n, prompt), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    text += b" " * (-len(text) % 4)
-    return struct.pack("<4I", MAGIC, VERSION, len(text), weights.size) + text + weights.tobytes()
+    return buffer_head(MAGIC, VERSION, _header(result, n, prompt), weights.size) + weights.tobytes()
 
 
 def _header(result: Attention, n: int, prompt: str) -> dict[str, Any]:

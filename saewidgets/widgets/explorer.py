@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
 import traitlets
 
-from saewidgets.errors import EditError, MismatchError, TokenError
+from saewidgets.errors import EditError, MismatchError, PromptError, TokenError
 from saewidgets.export.page import SavedBox
 from saewidgets.results import FeatureId
 from saewidgets.results.steering_vector import Number
+from saewidgets.views.side_by_side_svg import side_by_side_svg, titled_svg
 from saewidgets.widgets.base import LiveView
 from saewidgets.widgets.dashboard_notes import Watch
 from saewidgets.widgets.explorer_links import Links
 from saewidgets.widgets.explorer_parts import SIZES, TITLES, USUAL, Names, Sizes, made, named
 from saewidgets.widgets.lab_view import LabView, sae_named
+from saewidgets.widgets.labelled import label_of
+from saewidgets.widgets.pictures import all_drawn
 from saewidgets.widgets.side_by_side import SideBySide
 from saewidgets.widgets.steering_wire import clean
 from saewidgets.widgets.traits import Feature, Position, Prompt, SAEName
-from saewidgets.widgets.wire import labels_of
 
 
 class ExplorerBar(LiveView, stem="explorer"):
@@ -90,6 +92,7 @@ class Explorer(SideBySide, ipywidgets.GridBox):
         >>> explorer.steer()  # doctest: +SKIP
         True
         >>> explorer.steering.result.steered[0].text  # doctest: +SKIP
+        >>> explorer.to_svg("figure.svg")  # doctest: +SKIP
     """
 
     prompt = Prompt(help="The text that all views are about.")
@@ -232,10 +235,8 @@ class Explorer(SideBySide, ipywidgets.GridBox):
         self._tell()
 
     def _tell(self, _: Any = None) -> None:
-        feature, label = self._offered(), ""
-        if feature and sae_named(feature) in self.lab.saes:
-            held = self.lab.saes[sae_named(feature)]
-            label = labels_of(getattr(held, "labels", None))(FeatureId.parse(feature).index) or ""
+        feature = self._offered()
+        label = label_of(self.lab, feature) if feature else ""
         self.bar._offer = {"feature": clean(feature), "label": clean(label), "steered": self._steers(feature)}
 
     def _offered(self) -> str:
@@ -259,6 +260,23 @@ class Explorer(SideBySide, ipywidgets.GridBox):
         """The same as plain text."""
         return "\n\n".join(f"{TITLES[name]}\n{view.static_text()}" for name, view in self._views.items())
 
+    def static_svg(self) -> str:
+        """The views that are seen as one SVG drawing, each under its title, placed as where there is room for columns.
+
+        Tokens stand over the ranking, the feature to their right, steering below. Each is drawn in its own size,
+        whatever ``sizes`` says. A view that has nothing to draw yet is named there, with the reason; one that is left
+        out of ``shown`` is not drawn.
+
+        Raises:
+            PromptError: None of the views that are seen has anything to draw.
+        """
+        seen = self.shown
+        if not seen:
+            raise PromptError("There is nothing to draw.", got="no view is seen", do='set .shown, such as "tokens"')
+        drawings = all_drawn(self._views[name] for name in seen)
+        panes = {name: titled_svg(TITLES[name], drawing) for name, drawing in zip(seen, drawings, strict=True)}
+        return _placed(panes, self._title())
+
     def _twin_bundle(self) -> dict[str, str]:
         # Notebook 7 folds an output of more than 1820 px for good, before the live view hides its twin.
         mark = f'<div class="saew-twin {self._mark}">'
@@ -270,3 +288,14 @@ class Explorer(SideBySide, ipywidgets.GridBox):
 
     def _saved(self) -> SavedBox:
         return SavedBox("row", tuple(child._saved() for child in self.children))
+
+
+def _placed(panes: Mapping[str, str], title: str) -> str:
+    """Drawings of views by name where js/src/shared/panes.js has them: two columns, and steering below."""
+    names = ("tokens", "ranking"), ("dashboard",), ("steering",)
+    left, right, below = ([panes[name] for name in part if name in panes] for part in names)
+    if not right:
+        left, right = left[:1], left[1:]
+    columns = [side_by_side_svg(column, title, beside=False) for column in (left, right) if column]
+    above = [side_by_side_svg(columns, title)] if columns else []
+    return side_by_side_svg([*above, *below], title, beside=False)

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import traitlets
 
-from saewidgets.errors import SaewidgetsError, TargetError, TokenError
+from saewidgets.errors import SaewidgetsError, TargetError
 from saewidgets.results import FeatureId, Ranking
 from saewidgets.views import ranking_html, ranking_svg, ranking_text
 from saewidgets.views.ranking import COLUMNS
 from saewidgets.views.remarks import Remark
-from saewidgets.widgets.base import describe
-from saewidgets.widgets.lab_view import ANY_LENGTH, anchor_of, escaped, sae_named
+from saewidgets.widgets.lab_view import anchor_of, escaped, sae_named
 from saewidgets.widgets.labelled import Relabelled, said_of, said_of_features
 from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.ranking_wire import labels_on, pack_ranking
@@ -160,18 +159,6 @@ class FeatureRanking(Relabelled, stem="feature_ranking"):
         self._run()
         self._wait()
 
-    def _known_position(self, position: Any) -> int | None:
-        if position is None:
-            return None
-        # While nothing has been run, or a run is under way, the length is not known; the run then says so.
-        shown = self._trait_values.get("result") if self._idle() else None
-        length = len(shown.prompt_tokens) if shown is not None else ANY_LENGTH
-        whole = hasattr(position, "__index__") and not isinstance(position, bool)
-        if not whole or not 0 <= int(position) < length:
-            expected = f"a whole number in 0..{length - 1}" if length != ANY_LENGTH else "a whole number >= 0"
-            raise TokenError("The prompt has no such position.", got=repr(position), expected=expected)
-        return int(position)
-
     # ---- running -------------------------------------------------------------------------------------------------
 
     @traitlets.observe("prompt", "sae", "mask_special", "target", "baseline", "position", "method", "scope")
@@ -191,12 +178,7 @@ class FeatureRanking(Relabelled, stem="feature_ranking"):
                 self._ranker = None
             self._rank(job, run, target, baseline, question)
 
-        try:
-            worker = worker_of(anchor_of(self.lab, run.sae))
-        except SaewidgetsError as error:  # the SAE has left the lab
-            self._say("failed", describe(error))
-        else:
-            self._post(worker, "rank", work)
+        self._post_about(run.sae, "rank", work)
 
     def _rank(self, job: Job, run: Run, target: Any, baseline: Any, question: dict[str, Any]) -> None:
         """Rank, showing what is there so far; runs on the worker."""
@@ -286,6 +268,9 @@ class FeatureRanking(Relabelled, stem="feature_ranking"):
 
     def _chosen(self) -> Iterable[str]:
         return [str(self.feature)] if self.feature else []
+
+    def _notes_on(self, pictured: Ranking) -> list[str]:
+        return list(filter(None, [said_of(self.lab, pictured).note_text]))
 
     def _remarks(self) -> tuple[dict[str, Remark], Remark]:
         """What people say of the features on the screen, and of the ranking."""

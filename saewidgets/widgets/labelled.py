@@ -1,24 +1,28 @@
-"""Labels in a live view: as they stand, whoever changes them, edited in place; notes in its static twin."""
+"""Labels and notes in a live view: as they stand, whoever changes them; labels are edited in place."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import traitlets
 
-from saewidgets.errors import SaewidgetsError
+from saewidgets.errors import SaewidgetsError, TokenError
 from saewidgets.results import Activations, FeatureId
-from saewidgets.results.annotation import TEXT_LIMIT
 from saewidgets.views.remarks import Remark
+from saewidgets.widgets.base import describe
 from saewidgets.widgets.dashboard_notes import Watch, annotate
-from saewidgets.widgets.lab_view import LabView
+from saewidgets.widgets.lab_view import ANY_LENGTH, LabView, anchor_of
+from saewidgets.widgets.steering_wire import clean
 from saewidgets.widgets.wire import labels_of
+from saewidgets.widgets.worker import Job, worker_of
 
 
 class Labelled(LabView):
     """Base of the views that show features by their labels and hear of it when somebody changes one."""
+
+    _notes = traitlets.List(help="Notes on what is chosen, a text each.").tag(sync=True)
 
     def __init__(self, unknown: dict[str, Any], **traits: Any) -> None:
         self._watch = Watch(self, type(self)._said)
@@ -53,7 +57,7 @@ class Labelled(LabView):
 
 
 class Relabelled(Labelled):
-    """Base of the views whose result is packed with its labels.
+    """Base of the views of a prompt whose result is packed with its labels.
 
     When one changes, nothing is computed or packed again: ``_labels`` tells the browser those that differ.
     """
@@ -70,8 +74,29 @@ class Relabelled(Labelled):
         self._pictured: Any = None
         super().__init__(unknown, **traits)
 
+    def _post_about(self, sae: str, kind: str, work: Callable[[Job], Any]) -> None:
+        """Post work to the worker of an SAE's model."""
+        try:
+            worker = worker_of(anchor_of(self.lab, sae))
+        except SaewidgetsError as error:  # the SAE has left the lab
+            self._say("failed", describe(error))
+        else:
+            self._post(worker, kind, work)
+
+    def _known_position(self, position: Any) -> int | None:
+        if position is None:
+            return None
+        # While nothing has been run, or a run is under way, the length is not known; the run then says so.
+        shown = self._trait_values.get("result") if self._idle() else None
+        length = len(shown.prompt_tokens) if shown is not None else ANY_LENGTH
+        whole = hasattr(position, "__index__") and not isinstance(position, bool)
+        if not whole or not 0 <= int(position) < length:
+            expected = f"a whole number in 0..{length - 1}" if length != ANY_LENGTH else "a whole number >= 0"
+            raise TokenError("The prompt has no such position.", got=repr(position), expected=expected)
+        return int(position)
+
     def _said(self, targets: Any) -> None:
-        if any(target.kind == "feature" for target in targets):
+        if any(target.kind in {"feature", "token", "ranking"} for target in targets):
             self._relabel()
 
     def _labels_of(self, pictured: Any) -> dict[str, str]:
@@ -82,6 +107,10 @@ class Relabelled(Labelled):
         """Features that the view names although they may not be in the result."""
         raise NotImplementedError
 
+    def _notes_on(self, pictured: Any) -> list[str]:
+        """Notes on a result as a whole, or on parts of it that are no features."""
+        raise NotImplementedError
+
     def _put(self, data: bytes, labels: Mapping[str, str], pictured: Any) -> None:
         """Put a result on the screen, packed with these labels; it may be an old one."""
         with self._screen:
@@ -90,25 +119,31 @@ class Relabelled(Labelled):
         self._relabel()
 
     def _relabel(self) -> None:
-        """Tell the browser which labels differ now from those that it has."""
+        """Tell the browser which labels differ now from those that it has, and the notes."""
         with self._screen:
             self._turn += 1
         done = False
         while not done:
             turn = self._turn
-            now = self._now()  # outside of the lock, for it asks the annotations, which may be telling of a change
+            # Outside of the lock, for these ask the annotations, which may be telling of a change.
+            now, notes = self._now(), self._notes_now()
             with self._screen:
                 done = turn == self._turn
                 if done:
                     known = self._packed_labels
                     names = [name for name in {**known, **now} if known.get(name) != now.get(name)]
                     self._labels = {name: now.get(name, "") for name in names}
+                    self._notes = notes
 
     def _now(self) -> dict[str, str]:
         """Labels as they stand of all that is on the screen."""
         pictured = self._pictured
         named = {name: label for name in self._chosen() if (label := label_of(self.lab, name))}
         return named | (self._labels_of(pictured) if pictured is not None else {})
+
+    def _notes_now(self) -> list[str]:
+        pictured = self._pictured
+        return notes_on_features(self.lab, self._chosen()) + ([] if pictured is None else self._notes_on(pictured))
 
 
 def label_of(lab: Any, name: str) -> str:
@@ -136,6 +171,12 @@ def said_of_features(lab: Any, names: Iterable[str]) -> dict[str, Remark]:
     return found
 
 
+def notes_on_features(lab: Any, names: Iterable[str]) -> list[str]:
+    """A text for each of the features that has a note: its name, then the note line by line."""
+    said = said_of_features(lab, names)
+    return [f"{clean(name)}: {lines}" for name, remark in said.items() if (lines := remark.note_text)]
+
+
 def said_of(lab: Any, what: Any, **which: Any) -> Remark:
     """What people say of anything else, as :meth:`saewidgets.Lab.annotation` takes it."""
     store = getattr(lab, "annotations", None)
@@ -157,10 +198,12 @@ def said_of_tokens(lab: Any, result: Activations, prompt: str) -> dict[int, Rema
     store = getattr(lab, "annotations", None)
     if store is None or not len(store):
         return {}
-    texts = [text for text in dict.fromkeys((result.prompt_tokens.text, prompt)) if len(text) <= TEXT_LIMIT]
+    texts = dict.fromkeys((result.prompt_tokens.text, prompt))
+    noted = {(one.target.prompt, one.target.position) for one in store.annotations("token")}
     said = {
         (text, position): said_of(lab, None, prompt=text, position=position, sae=result.sae)
         for text in texts
         for position in range(len(result))
+        if (text, position) in noted
     }
     return {position: remark for (_, position), remark in said.items() if any(remark)}

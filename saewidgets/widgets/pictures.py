@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from saewidgets.errors import MismatchError, PromptError
 from saewidgets.results.steering_vector import Number
 from saewidgets.views.files import write_png, write_svg
+from saewidgets.views.side_by_side_svg import words_svg
 
 
 class Pictured:
-    """The part of a live view that writes it as a picture; a view that has a drawing gives ``static_svg``."""
+    """The part of views, rows, columns and explorers that writes them as a picture; each gives ``static_svg``."""
 
     def static_svg(self) -> str:
         """The view as an SVG drawing, light, vector text; no scripts.
@@ -20,10 +22,8 @@ class Pictured:
             MismatchError: This kind of view has no drawing.
             PromptError: Nothing has been run yet.
         """
-        got = type(self).__name__
-        do = "take its result: many have .chart(), all have .to_frame()"
-        expected = "TokenActivations, FeatureRanking, SteeringPanel, FeatureDashboard or AttentionPatterns"
-        raise MismatchError("This view has no drawing.", got=got, expected=expected, do=do)
+        do = "give it static_svg(), or take its result: many have .chart(), all have .to_frame()"
+        raise MismatchError("This view has no drawing.", got=type(self).__name__, do=do)
 
     def to_svg(self, path: str | Path) -> Path:
         """Write the view as an SVG file for a paper.
@@ -69,3 +69,23 @@ def drawn(result: Any, error: str) -> Any:
     if result is None:
         raise PromptError("There is nothing to draw.", got=error or "nothing has been run yet", do="run a prompt first")
     return result
+
+
+def all_drawn(views: Iterable[Pictured]) -> list[str]:
+    """The drawing of each view; where one has nothing to draw, its name and why, in words.
+
+    Raises:
+        MismatchError: A view of a kind that has no drawing.
+        PromptError: No view has anything to draw.
+    """
+    drawings, faults = [], []
+    for view in views:
+        try:
+            drawings.append(view.static_svg())
+        except PromptError as fault:
+            faults.append(fault)
+            why = str(fault.got or fault.what).partition("\n")[0]
+            drawings.append(words_svg(f"{type(view).__name__}: {why}"))
+    if len(faults) == len(drawings):
+        raise faults[0]
+    return drawings

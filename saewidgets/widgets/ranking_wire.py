@@ -9,16 +9,14 @@ an unknown number of the header is null.
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from saewidgets.results import Ranking
-from saewidgets.widgets.wire import labels_of
+from saewidgets.widgets.wire import buffer_head, labels_of, tokens_head
 
 MAGIC = 0x52454153  # "SAER"
 VERSION = 1
@@ -46,9 +44,8 @@ def pack_ranking(
         b'SAER'
     """
     known = ~np.isnan(result.ablation)
-    head = _header(result, value_of, text_of) | {"labels": labels_on(result, saes or {}) if labels is None else labels}
-    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    text += b" " * (-len(text) % 8)
+    labels = labels_on(result, saes or {}) if labels is None else labels
+    header = _header(result, value_of, text_of) | {"labels": labels}
     columns = (
         (result.activation, "<f8"),
         (result.attribution, "<f8"),
@@ -60,24 +57,18 @@ def pack_ranking(
         (known, "u1"),
     )
     parts = [np.asarray(column).astype(kind).tobytes() for column, kind in columns]
-    return b"".join([struct.pack("<4I", MAGIC, VERSION, len(text), len(result)), text, *parts])
+    return b"".join([buffer_head(MAGIC, VERSION, header, len(result), align=8), *parts])
 
 
 def _header(
     result: Ranking, value_of: Callable[[int, str], int | str], text_of: Callable[[int], str]
 ) -> dict[str, Any]:
     """The part of the buffer that is text."""
-    tokens = result.prompt_tokens
     return {
         "model": result.model,
         "saes": list(result.saes),
         "hook": ", ".join(dict.fromkeys(result.hooks)),
-        "tokens": list(tokens.strings),
-        "ids": tokens.ids.tolist(),
-        "special": np.flatnonzero(tokens.special).tolist(),
-        "masked": np.flatnonzero(result.masked).tolist(),
-        "groups": [group for group in tokens.groups if group[1] - group[0] > 1],
-        "dropped": tokens.n_dropped,
+        **tokens_head(result.prompt_tokens, result.masked),
         "metric": result.metric,
         "value": _finite(result.metric_value),
         "target": "".join(text_of(one) for one in result.target),

@@ -10,13 +10,15 @@ import ipywidgets
 
 from saewidgets.errors import MismatchError
 from saewidgets.export.page import SavedBox
+from saewidgets.views.side_by_side_svg import side_by_side_svg
 from saewidgets.widgets.base import LiveView, display_twin_and_live, hold, write_page
+from saewidgets.widgets.pictures import Pictured, all_drawn
 
 BESIDE = "repeat(auto-fit, minmax(min(420px, 100%), 1fr))"
 CELL = "text-align:left;vertical-align:top;white-space:normal"
 
 
-class SideBySide:
+class SideBySide(Pictured):
     """What boxes of views share; ``children`` are the views. Comes before a container of ipywidgets."""
 
     children: Any
@@ -37,6 +39,18 @@ class SideBySide:
     def static_text(self) -> str:
         """The views as plain text, below each other."""
         return "\n\n".join(view.static_text() for view in self.children)
+
+    def static_svg(self) -> str:
+        """The drawings of the views as one SVG drawing, beside or below each other, each in its own size.
+
+        Views in a row stay in one row, however wide it gets. A view that has nothing to draw yet is named there, with
+        the reason.
+
+        Raises:
+            MismatchError: One is of a kind that has no drawing.
+            PromptError: None of them has anything to draw.
+        """
+        return side_by_side_svg(all_drawn(self.children), self._title(), beside=self.beside)
 
     def to_html(self, path: str | Path) -> Path:
         """Write the views as one HTML file that works without a kernel, a network and, as static twins, scripts.
@@ -115,7 +129,8 @@ def row(*views: Any) -> Row:
     Example:
         >>> import saewidgets as sw
         >>> lab = sw.demo()  # doctest: +SKIP
-        >>> sw.row(sw.TokenActivations(lab, "Paris"), sw.TokenActivations(lab, "Rome"))  # doctest: +SKIP
+        >>> both = sw.row(sw.TokenActivations(lab, "Paris"), sw.TokenActivations(lab, "Rome"))  # doctest: +SKIP
+        >>> both.to_png("figure.png")  # doctest: +SKIP
     """
     return Row(views)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -12,8 +12,7 @@ import traitlets
 from saewidgets.errors import EditError, SaewidgetsError
 from saewidgets.results import FeatureId, SteeringVector
 from saewidgets.steering import Edit
-from saewidgets.steering.edits import Operation, make_edit
-from saewidgets.steering.where import WhileActive
+from saewidgets.steering.edits import Operation, make_edit, named
 from saewidgets.widgets.steering_wire import clean, finite, where_text
 from saewidgets.widgets.traits import SAEName
 from saewidgets.widgets.wire import labels_of
@@ -42,20 +41,6 @@ class SAEOrNone(SAEName):
     def validate(self, obj: Any, value: Any) -> str:
         """Raise UnknownNameError for any other value."""
         return "" if value == "" and not obj.lab.saes else super().validate(obj, value)
-
-
-def named(edit: Any, known: Callable[[Any], FeatureId]) -> Edit:
-    """The edit with its features checked and named in full."""
-    if not isinstance(edit, Edit):
-        raise EditError(
-            "This is not an edit.", got=repr(edit)[:80],
-            expected="what sw.steering.set, add, scale, ablate, set_if_active or project_out give",
-        )  # fmt: skip
-    where = edit.where
-    if isinstance(where, WhileActive):
-        where = WhileActive(known(where.feature), where.threshold)
-    target = edit.target if isinstance(edit.target, SteeringVector) else known(edit.target)
-    return replace(edit, target=target, where=where)
 
 
 def keyed(

@@ -229,7 +229,7 @@ class SteeringPanel(SteeringRecorded, stem="steering_panel"):
         if result is None:
             return f"<p>{escaped(self.error or NOTHING)}</p>"
         problem = f"<p>{escaped(f'{self.error}{FORMER}')}</p>" if self.error else ""
-        return problem + steering_comparison_html(result, self.k, self._notes(), self._remarks())
+        return problem + steering_comparison_html(result, self.k, self._places(), self._remarks())
 
     def static_text(self) -> str:
         """The same as plain text."""
@@ -237,13 +237,13 @@ class SteeringPanel(SteeringRecorded, stem="steering_panel"):
         if result is None:
             return self.error or NOTHING
         problem = f"{self.error}{FORMER}\n" if self.error else ""
-        return problem + steering_comparison_text(result, self.k, self._notes(), self._remarks())
+        return problem + steering_comparison_text(result, self.k, self._places(), self._remarks())
 
     def static_svg(self) -> str:
         """The edits, the next token and both texts as an SVG drawing."""
-        return steering_comparison_svg(drawn(self.result, self.error), self.k, self._notes(), self._remarks())
+        return steering_comparison_svg(drawn(self.result, self.error), self.k, self._places(), self._remarks())
 
-    def _notes(self) -> tuple[str, ...]:
+    def _places(self) -> tuple[str, ...]:
         """Where each of the edits on the screen acts, as far as that is not everywhere."""
         edits = self._answered.edits if self._answered is not None else ()
         return tuple("" if edit.where == "all" else where_text(edit.where) for edit in edits)

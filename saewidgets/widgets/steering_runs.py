@@ -46,7 +46,8 @@ class Question(NamedTuple):
     sae: str
 
 
-Show = Callable[[tuple[Generation, ...], tuple[Generation, ...]], object]
+Texts = tuple[Generation, ...]
+Pair = tuple[Texts, Texts]
 Check = Callable[[], object]
 
 
@@ -90,12 +91,12 @@ class Runs:
             self._preview = key, self.lab.preview(question.prompt, sae)
         return self._preview[1].next_token(question.edits, k), plan
 
-    def write(self, question: Question, show: Show, check: Check) -> tuple[tuple[Generation, ...], ...]:
+    def write(self, question: Question, show: Callable[[Callable[[], Pair]], object], check: Check) -> Pair:
         """Both texts in turns, the base only as far as it is not written yet.
 
         Args:
             question: The question.
-            show: Called with the texts so far after each turn.
+            show: Called after each turn with what gives the texts so far, also once they have ended.
             check: Called before each token; what it raises ends the texts.
 
         Returns:
@@ -106,13 +107,17 @@ class Runs:
         steered = self.lab.writing(question.prompt, question.edits, drawn.rows, **drawn.options, model=name)
         base = self._base_of(question, plan, steered.tokens)
         turns = [base.step] if not question.edits else [base.step, steered.step]
+
+        def so_far() -> Pair:
+            texts = base.so_far()
+            return texts, texts if not question.edits else texts_of(steered)
+
         with _kept(steered):
             while not (base.finished and (steered.finished or not question.edits)):
                 for turn in turns:
                     check()
                     turn()
-                so_far = base.so_far()
-                show(so_far, so_far if not question.edits else texts_of(steered))
+                show(so_far)
             check()
         texts = base.so_far()
         return texts, texts if not question.edits else steered.results()

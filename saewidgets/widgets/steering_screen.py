@@ -11,7 +11,7 @@ import traitlets
 from saewidgets.results import FeatureId, Reach, SteeringComparison
 from saewidgets.steering import Edit
 from saewidgets.views.remarks import NOTHING, Remark
-from saewidgets.widgets.labelled import Labelled, said_of_features
+from saewidgets.widgets.labelled import Labelled, notes_on_features, said_of_features
 from saewidgets.widgets.steering_runs import Question, Runs
 from saewidgets.widgets.steering_wire import clean, edit_json, texts_json
 
@@ -61,6 +61,7 @@ class SteeringScreen(Labelled):
             shown, turn = self._held, self._turn
             known = [next((r for edit, r in self._reaches if edit is one), None) for _, one in shown]
             self._edits = [edit_json(*pair, r, self.lab.saes) for pair, r in zip(shown, known, strict=True)]
+            self._notes = notes_on_features(self.lab, filter(None, feature_names(edit for _, edit in shown)))
 
     # ---- what people say -----------------------------------------------------------------------------------------
 
@@ -86,7 +87,7 @@ class SteeringScreen(Labelled):
     def _remarks(self) -> list[Remark]:
         """What people say of the feature of each of the edits on the screen."""
         edits = self._answered.edits if self._answered is not None else ()
-        names = [str(edit.target) if isinstance(edit.target, FeatureId) else "" for edit in edits]
+        names = feature_names(edits)
         said = said_of_features(self.lab, filter(None, names))
         return [said.get(name, NOTHING) for name in names]
 
@@ -136,6 +137,11 @@ class SteeringScreen(Labelled):
         if "next_token" in self._shown:
             known: dict[str, Any] = {"base": (), "steered": ()} | self._shown
             self.set_trait("result", SteeringComparison(**known))
+
+
+def feature_names(edits: Iterable[Edit]) -> list[str]:
+    """The feature of each edit; "" where it is none."""
+    return [str(edit.target) if isinstance(edit.target, FeatureId) else "" for edit in edits]
 
 
 def swept_of(question: Question, which: int) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from saewidgets.widgets.base import describe
 from saewidgets.widgets.lab_view import anchor_of
 from saewidgets.widgets.steering_edits import keyed
 from saewidgets.widgets.steering_preset import SAMPLING
-from saewidgets.widgets.steering_runs import SWEPT, Question, Sampling, let_in
+from saewidgets.widgets.steering_runs import SWEPT, Pair, Question, Sampling, let_in
 from saewidgets.widgets.steering_screen import SteeringScreen, swept_of
 from saewidgets.widgets.steering_wire import bars_json, clean, side_json, sweep_json, texts_json
 from saewidgets.widgets.worker import Job, Stopped, Worker, worker_of
@@ -175,28 +175,28 @@ class SteeringWork(SteeringScreen):
             self._let_go(question)
 
     def _do_texts(self, job: Job, worker: Worker, question: Question) -> None:
-        former, so_far = self._texts, []
+        former, latest = self._texts, []
 
         def check() -> None:
             let_in(worker, "bars")
             job.check()
 
-        def show(*texts: tuple[Generation, ...]) -> None:
-            so_far[:] = texts
-            stream(lambda: self.set_trait("_texts", texts_json(*texts, running=True)))
+        def show(so_far: Callable[[], Pair]) -> None:
+            latest[:] = [so_far]
+            stream(lambda: self.set_trait("_texts", texts_json(*so_far(), running=True)))
 
         stream = at_most_every(PAUSE)
         try:
             check()
             self._drop_sweep(question)
             base, steered = self._runs.write(question, show, check)
-            so_far = []
+            latest.clear()
             self._keep_texts(question, base, steered, whole=True)
             side = self._runs.side_effect(question, check)
         except Stopped:
             if self._jobs.get("texts") in (None, job):
-                if so_far:
-                    self._keep_texts(question, *so_far, whole=False)
+                if latest:
+                    self._keep_texts(question, *latest[0](), whole=False)
                 self._let_go(question)
             raise
         except Exception:

@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from saewidgets.errors import MismatchError, SaewidgetsError, TokenError
+from saewidgets.errors import MismatchError
 from saewidgets.export.page import SavedView
 from saewidgets.results import Activations, FeatureId
-from saewidgets.views import first_feature, token_strip_html, token_strip_svg, token_strip_text
-from saewidgets.widgets.base import describe
-from saewidgets.widgets.lab_view import ANY_LENGTH, FORMER, anchor_of, escaped, sae_named
+from saewidgets.views import first_feature, token_remarks, token_strip_html, token_strip_svg, token_strip_text
+from saewidgets.widgets.lab_view import FORMER, escaped, sae_named
 from saewidgets.widgets.labelled import Relabelled, label_of, said_of_features, said_of_tokens
 from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.traits import Feature, Features, Position, Prompt, SAEName, Shown, one_or_several
 from saewidgets.widgets.wire import halved, labels_of, pack
-from saewidgets.widgets.worker import Job, worker_of
+from saewidgets.widgets.worker import Job
 
 MOST_FEATURES = 6
 
@@ -121,17 +120,6 @@ class TokenActivations(Relabelled, stem="token_activations"):
             raise MismatchError("Too many features at once.", got=len(parsed), expected=f"at most {MOST_FEATURES}")
         return tuple(map(str, parsed))
 
-    def _known_position(self, position: Any) -> int | None:
-        if position is None:
-            return None
-        # While a prompt is under way its length is not known; _show drops a position that it does not have.
-        length = len(self._trait_values.get("result") or ()) if self._idle() else ANY_LENGTH
-        whole = hasattr(position, "__index__") and not isinstance(position, bool)
-        if not whole or not 0 <= int(position) < length:
-            expected = f"a whole number in 0..{length - 1}" if length != ANY_LENGTH else "a whole number >= 0"
-            raise TokenError("The prompt has no such position.", got=repr(position), expected=expected)
-        return int(position)
-
     # ---- keeping the traits together -----------------------------------------------------------------------------
 
     @traitlets.observe("feature")
@@ -176,12 +164,7 @@ class TokenActivations(Relabelled, stem="token_activations"):
             job.check()
             self._show(result, prompt)
 
-        try:
-            worker = worker_of(anchor_of(self.lab, sae))
-        except SaewidgetsError as error:  # the SAE has left the lab
-            self._say("failed", describe(error))
-        else:
-            self._post(worker, "activations", work)
+        self._post_about(sae, "activations", work)
 
     def _show(self, result: Activations, prompt: str) -> None:
         """Put a result on the screen; runs on the worker."""
@@ -190,8 +173,8 @@ class TokenActivations(Relabelled, stem="token_activations"):
         self._hear()
         density = getattr(held, "density", None)
         data = pack(result, prompt=prompt, density=density, label=lambda f: labels.get(f"{result.sae}/{f}"))
-        self._put(data, labels, result)
         self._typed = prompt
+        self._put(data, labels, result)
         self.set_trait("result", result)
         if self.token is not None and self.token >= len(result):
             self.token = None
@@ -210,6 +193,9 @@ class TokenActivations(Relabelled, stem="token_activations"):
 
     def _chosen(self) -> Iterable[str]:
         return self.features
+
+    def _notes_on(self, pictured: Activations) -> list[str]:
+        return token_remarks(pictured, said_of_tokens(self.lab, pictured, self._typed))
 
     def _remarks(self) -> dict[str, Any]:
         """What people say of the features and of the tokens on the screen."""

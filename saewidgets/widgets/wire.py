@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from saewidgets.results import Activations
+from saewidgets.results import Activations, Tokens
 
 MAGIC = 0x57454153  # "SAEW"
 VERSION = 1
@@ -56,34 +56,54 @@ def pack(
     values[values == 0] = np.finfo(number).smallest_subnormal
     header = _header(result, prompt) | {"half": half, "scale": scale, "features": len(features)}
     header["labels"] = {} if label is None else {str(f): text for f in features.tolist() if (text := label(f))}
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    text += b" " * (-len(text) % 4)
-    parts = [
-        struct.pack("<4I", MAGIC, VERSION, len(text), len(values)),
-        text,
-        result.indptr.astype("<u4").tobytes(),
-    ]
+    parts = [buffer_head(MAGIC, VERSION, header, len(values)), result.indptr.astype("<u4").tobytes()]
     floats = (values, reference / scale, _per_feature(density, features, -1.0))
     parts += [np.asarray(array, number).astype(f"<{np.dtype(number).str[1:]}").tobytes() for array in floats]
     parts.append(result.indices.astype("<u2" if result.d_sae <= 65_536 else "<u4").tobytes())
     return b"".join(parts)
 
 
+def buffer_head(magic: int, version: int, header: Mapping[str, Any], n: int, align: int = 4) -> bytes:
+    """What a buffer begins with.
+
+    Args:
+        magic: Says what it holds.
+        version: Of its layout.
+        header: The part that is text.
+        n: How many values follow.
+        align: What the length of the text is a multiple of.
+    """
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    text += b" " * (-len(text) % align)
+    return struct.pack("<4I", magic, version, len(text), n) + text
+
+
+def tokens_head(tokens: Tokens, masked: np.ndarray) -> dict[str, Any]:
+    """The tokens of a prompt as a header has them.
+
+    Args:
+        tokens: The tokens.
+        masked: Positions left out, bool [pos].
+    """
+    return {
+        "tokens": list(tokens.strings),
+        "ids": tokens.ids.tolist(),
+        "special": np.flatnonzero(tokens.special).tolist(),
+        "masked": np.flatnonzero(masked).tolist(),
+        "groups": [group for group in tokens.groups if group[1] - group[0] > 1],
+        "dropped": tokens.n_dropped,
+    }
+
+
 def _header(result: Activations, prompt: str) -> dict[str, Any]:
     """The part of the buffer that is text."""
-    tokens = result.prompt_tokens
     return {
         "prompt": prompt,
         "model": result.model,
         "sae": result.sae,
         "hook": result.hook,
         "d_sae": result.d_sae,
-        "tokens": list(tokens.strings),
-        "ids": tokens.ids.tolist(),
-        "special": np.flatnonzero(tokens.special).tolist(),
-        "masked": np.flatnonzero(result.masked).tolist(),
-        "groups": [group for group in tokens.groups if group[1] - group[0] > 1],
-        "dropped": tokens.n_dropped,
+        **tokens_head(result.prompt_tokens, result.masked),
         "nonfinite": int(result.n_nonfinite),
     }
 
@@ -118,10 +138,8 @@ def halved(data: bytes) -> bytes:
     scale = _scale(values, reference)
     half = np.concatenate([values / scale, reference / scale, density]).astype("<f2")
     half[:n][half[:n] == 0] = np.finfo(np.float16).smallest_subnormal
-    text = json.dumps(header | {"half": True, "scale": scale}, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    head = struct.pack("<4I", magic, version, len(text), n) + text
-    return b"".join([head, data[16 + size : at], half.tobytes(), data[at + 4 * sum(counts) :]])
+    begin = buffer_head(magic, version, header | {"half": True, "scale": scale}, n)
+    return b"".join([begin, data[16 + size : at], half.tobytes(), data[at + 4 * sum(counts) :]])
 
 
 def labels_of(source: object) -> Callable[[int], str | None]:

@@ -282,9 +282,10 @@ def _stoppable(model: Any, check: Callable[[], object]) -> contextlib.AbstractCo
 
     A model that this very job builds does so from the next job on.
     """
-    while model is not None and not hasattr(model, "blocks"):
-        model = getattr(model, "built", None) or getattr(model, "model", None)
-    if model is None:
+    for name in ("built", "model"):
+        if not hasattr(model, "blocks"):
+            model = getattr(model, name, None) or model
+    if not hasattr(model, "blocks"):
         return contextlib.nullcontext()
     from saewidgets.models.hooks import stoppable
 

@@ -159,6 +159,17 @@ def test_hostile_labels_are_text(live, lab, kind):
     assert getattr(live, kind).locator(".saew img").count() == 0
 
 
+@pytest.mark.parametrize("kind", ["tokens", "ranking", "panel"])
+def test_notes_are_shown_line_by_line_as_text(live, lab, kind):
+    remarks = getattr(live, kind).locator(".saew-remarks")
+    expect(remarks).to_be_empty()
+    lab.annotate(live.name, note=f"{HOSTILE}\nand more")
+    expect(remarks).to_have_text(f"{live.name}: <img src=x onerror=alert(1)> \\u202eevil\nand more", use_inner_text=True)
+    assert remarks.locator("img").count() == 0
+    lab.annotations.undo()
+    expect(remarks).to_be_empty()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("kind", ["tokens", "ranking", "panel"])
 def test_axe_finds_nothing_while_a_label_is_edited(live, show, lab, kind, theme):

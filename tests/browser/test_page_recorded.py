@@ -17,24 +17,12 @@ from saewidgets.widgets.steering_recorded import ALONE
 from tests.browser.test_axe import axe, judged  # noqa: F401 - axe is a fixture
 from tests.browser.test_export import opened  # noqa: F401 - opened is a fixture
 from tests.widgets.fake_steering_lab import FakeSteeringLab
-from tests.widgets.steering_panels import PROMPT, vector_of
+from tests.widgets.steering_panels import PROMPT, steering_lab, steering_panel, vector_of  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.browser
 HOSTILE = "</script><script>x()</script><img src=y onerror=x()>\u202e"
 READY = f".saew-steering[data-state='{ALONE}']"
 SLIDER = "Strength of mid/7"
-
-
-@pytest.fixture
-def lab():
-    return FakeSteeringLab()
-
-
-@pytest.fixture
-def panel(lab):
-    panel = SteeringPanel(lab, PROMPT, st.set(7, 4), max_new_tokens=6)
-    assert panel.result is not None
-    return panel
 
 
 @pytest.fixture

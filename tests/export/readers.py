@@ -27,9 +27,6 @@ TOKEN = "Golden"
 ROW = "sw.row"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
-# These show notes in their static twin; the live view of them has labels, and the dashboard has both.
-LABELS_ONLY = {"FeatureRanking", "SteeringPanel", "TokenActivations", ROW}
-
 # A view in a page without a kernel, once it has found that there is none.
 ALONE = ".saew:is([data-state=silent], [data-state*=recorded])"
 
@@ -76,22 +73,22 @@ def squeezed(text: str) -> str:
     return re.sub(r"[\s·↵\u200b]+", "", text)
 
 
-def wanted(name: str, live: bool) -> dict[str, str]:
+def wanted(name: str) -> dict[str, str]:
     """What a view must show of the tokens, the label and the note."""
     view = getattr(sw, name, None)
     parts = inspect.signature(view).parameters if view else {"prompt": None, "feature": None}
     of_a_prompt = {"prompt", "feature"} <= parts.keys() and name != "FeatureDashboard"
     found = {"tokens": PROMPT if of_a_prompt else TOKEN}
     if "feature" in parts:
-        notes = () if live and name in LABELS_ONLY else NOTE.split("\n")
-        found |= {"label": LABEL, **{f"note, line {n}": line for n, line in enumerate(notes, 1)}}
+        lines = NOTE.split("\n")
+        found |= {"label": LABEL, **{f"note, line {n}": line for n, line in enumerate(lines, 1)}}
     return found
 
 
-def lacking(name: str, text: str, live: bool) -> list[str]:
+def lacking(name: str, text: str) -> list[str]:
     """What a reader of the visible text does not find of it."""
     shown = squeezed(text)
-    return [what for what, words in wanted(name, live).items() if squeezed(words) not in shown]
+    return [what for what, words in wanted(name).items() if squeezed(words) not in shown]
 
 
 def outputs_of_cell(path: Any, n: int) -> nbformat.NotebookNode:

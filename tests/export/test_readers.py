@@ -47,5 +47,5 @@ def test_the_list_lets_nothing_through_that_runs(source):
 
 
 def test_what_is_missing_is_said():
-    assert lacking("TokenActivations", "", live=False) == list(wanted("TokenActivations", live=False))
-    assert lacking("TokenActivations", "\n".join(wanted("TokenActivations", live=False).values()), live=False) == []
+    assert lacking("TokenActivations", "") == list(wanted("TokenActivations"))
+    assert lacking("TokenActivations", "\n".join(wanted("TokenActivations").values())) == []

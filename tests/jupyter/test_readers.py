@@ -68,7 +68,7 @@ def read_cells(notebook: NotebookPage) -> Seen:
     for n, name in enumerate(VIEWS, 1):
         with contextlib.suppress(TooLateError):
             shown = f"(words) => ({READ_CELL})({n}).includes(words)"
-            notebook.page.wait_for_function(shown, arg=wanted(name, live=True).get("label", TOKEN), timeout=20_000)
+            notebook.page.wait_for_function(shown, arg=wanted(name).get("label", TOKEN), timeout=20_000)
         texts[name] = notebook.page.evaluate(READ_CELL, n)
     return Seen(texts, notebook.page.evaluate(OWNED), list(notebook.problems))
 
@@ -211,7 +211,7 @@ def seen(request: pytest.FixtureRequest, shared: Shared, browser: Browser, serve
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_tokens_labels_and_notes_are_read(seen: Seen, view: str) -> None:
-    assert lacking(view, seen.texts[view], seen.live) == []
+    assert lacking(view, seen.texts[view]) == []
 
 
 def test_nothing_hostile_ran_and_nothing_was_asked_of_anybody(seen: Seen) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from saewidgets.models.hooks import Guarded, hooks_around_blocks, stoppable
+from saewidgets.models.lazy import ModelSlot
 from saewidgets.widgets.worker import Job, Stopped, worker_of
 from tests.conftest import MODEL_KINDS
 from tests.models.test_language_model import hooks_left
@@ -141,16 +142,13 @@ def test_a_newer_job_lets_the_pass_end(make_model, make_tensors):
 
 def test_model_that_is_built_later(make_model):
     """The first job builds it; passes of the next look."""
-
-    class Slot:
-        built: Any = None
-
-    slot, model = Slot(), make_model("native")
+    model = make_model("native")
+    slot = ModelSlot("later", lambda: model)
     worker, hooks = worker_of(slot), []
 
     def work(job: Job) -> None:
         hooks.append(len(model.blocks[1]._forward_pre_hooks))
-        slot.built = model
+        slot.get()
         model(IDS)
 
     worker.call(work)

@@ -87,6 +87,13 @@ def test_the_table_of_the_heads(result):
     assert second == ["1", "0.543", "40%", "30%", "47%", "—", "—", "<|bos|> 0.7, ·cat 0.3"]
 
 
+def test_words_and_patterns_are_aligned_to_the_left(result):
+    page = attention_html(result)
+    assert page.count("<td style=text-align:left>·cat 1</td>") == 1
+    assert page.count("<td style=text-align:left><b>head ") == 2
+    assert page.count("style=text-align:left") == 1 + 2 + 2
+
+
 def test_patterns_in_shades(result):
     seen = Seen(attention_html(result))
     assert seen.cells[3] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -32,7 +33,8 @@ class Plain(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         assert tag in KEPT
-        assert {name for name, _ in attrs} <= ({"title", "style"} if tag == "mark" else set())
+        allowed = {"mark": {"title", "style"}, "td": {"style"}, "th": {"style"}}
+        assert {name for name, _ in attrs} <= allowed.get(tag, set())
         if tag != "br":
             self.open.append(tag)
         if tag == "tr":
@@ -114,6 +116,14 @@ def test_weights_and_relations(stats):
     assert rows["neurons (weight)"] == ["3 -0.25"]
     none = replace(stats, logits=None, neighbours=(), cofiring=(), neurons=(), encoder_cosine=None, concepts=())
     assert "related" not in Plain(feature_stats_html(none)).text
+
+
+def test_words_are_aligned_to_the_left_and_numbers_not(stats):
+    page = feature_stats_html(stats)
+    left = ["strongest contexts", "examples drawn at random", "related", ""]
+    assert re.findall("<th style=text-align:left>(.*?)</th>", page) == left
+    assert f"<td>{stats.max:.3g}</td><td style=text-align:left>" in page
+    assert "<td style=text-align:left>neurons (weight)</td><td style=text-align:left>3 -0.25</td>" in page
 
 
 def test_a_dead_feature_is_told_as_such(index):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -18,7 +19,7 @@ KEPT = {"p", "br", "b", "i", "mark", "table", "thead", "tbody", "tr", "th", "td"
 
 
 class Plain(HTMLParser):
-    """Rows of the tables, lines of the paragraphs and what is bold; any attribute or unknown element is an error."""
+    """Rows of the tables, lines of the paragraphs and what is bold; markup that sanitisers drop is an error."""
 
     def __init__(self, source: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -32,7 +33,7 @@ class Plain(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         assert tag in KEPT
-        assert attrs == []
+        assert attrs in ([], [("style", "text-align:left")])
         if tag != "br":
             self.open.append(tag)
         if tag == "tr":
@@ -77,6 +78,14 @@ def test_three_columns_and_the_nodes(found):
         ["bias of the SAE", "mid", "2 ·is", "-1", "+0.5"],
         ["all features and nodes together", "", "", "-0.15", "—"],
     ]
+
+
+def test_names_are_aligned_to_the_left_and_numbers_not(found):
+    left = "<td style=text-align:left>"
+    assert f"<td>1</td>{left}10</td><td>9</td>{left}<b>14</b></td><td>-4</td>{left}14</td>" in ranking_html(found, k=3)
+    assert f"{left}Paris is</td>{left}{escape(METRIC)}</td><td>+2.5</td>" in ranking_batch_html(
+        RankingBatch((found,)), k=3
+    )
 
 
 def test_what_is_first_by_ablation_is_bold_in_the_other_columns(found):

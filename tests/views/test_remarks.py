@@ -45,9 +45,9 @@ class TestTokens:
 
     def test_the_table_has_them_too_where_there_are_any(self, result):
         page = strip(result, 3, said={7: Remark("gate", "a note")})
-        assert "<th>feature</th><th>label</th><th>max</th>" in page
-        assert "<td>7</td><td>gate<br>a note</td><td>9</td>" in page
-        assert "<td>3</td><td></td><td>10</td>" in page
+        assert "<th>feature</th><th style=text-align:left>label</th><th>max</th>" in page
+        assert "<td>7</td><td style=text-align:left>gate<br>a note</td><td>9</td>" in page
+        assert "<td>3</td><td style=text-align:left></td><td>10</td>" in page
         assert strip(result, 3, said={99: EVIL}) == strip(result, 3)
 
     def test_tokens_have_theirs_as_tooltip_and_below(self, result):
@@ -84,8 +84,9 @@ class TestRanking:
         page = ranking_html(ranking, 3, said={name: EVIL, "nope/1": EVIL}, remark=Remark("a first try"))
         seen = GitHubLike(page)
         assert "<br><i>&lt;script&gt;x&lt;/script&gt;</i></td>" in page
-        assert f"<td>{name}</td><td>&lt;script&gt;x&lt;/script&gt;</td><td>a &amp; &lt;b&gt;<br>" in page
-        assert page.count("<th>note</th>") == 1
+        cell = "<td style=text-align:left>"
+        assert f"{cell}{name}</td>{cell}&lt;script&gt;x&lt;/script&gt;</td>{cell}a &amp; &lt;b&gt;<br>" in page
+        assert page.count(">note</th>") == 1
         assert "\na first try" in seen.text
         assert seen.unknown == []
         text = ranking_text(ranking, 3, said={name: EVIL}, remark=Remark("a first try"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -56,8 +57,8 @@ class Plain(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         assert tag in KEPT
-        allowed = {"mark": {"title", "style"}, "b": {"title"}}.get(tag, set())
-        assert {name for name, _ in attrs} <= allowed
+        allowed = {"mark": {"title", "style"}, "b": {"title"}, "td": {"style"}, "th": {"style"}}
+        assert {name for name, _ in attrs} <= allowed.get(tag, set())
         self.titles += [value or "" for name, value in attrs if name == "title"]
         if tag == "br":
             self.text += "\n"
@@ -169,6 +170,12 @@ class TestComparison:
         for part in (side, "  ·Paris 50 % -> 25 %", "strength -1, text  sat in it, mean KL, nats 0.25, repetition 0 %"):
             assert part in text
         assert side in seen.text
+
+    def test_texts_are_aligned_to_the_left(self, comparison):
+        page = steering_comparison_html(comparison)
+        assert re.findall("<th style=text-align:left>(.*?)</th>", page) == ["base", "steered", "text"]
+        assert page.count("<td style=text-align:left>") == 2 * 2 + len(comparison.values)
+        assert "<td style=text-align:left>b</td><td>3</td>" in side_effect_html(comparison.side_effect)
 
     def test_k_rows(self, comparison):
         assert "·Paris" in steering_comparison_html(comparison, 1)

@@ -5,12 +5,28 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pytest
 
+from saewidgets import steering as st
 from saewidgets.results import SteeringVector
-from tests.widgets.fake_steering_lab import WIDTH
+from saewidgets.widgets import SteeringPanel
+from tests.widgets.fake_steering_lab import WIDTH, FakeSteeringLab
 
 PROMPT = "the Golden Gate Bridge"
 HOOK = "blocks.2.hook_resid_post"
+
+
+@pytest.fixture(name="lab")
+def steering_lab():
+    return FakeSteeringLab()
+
+
+@pytest.fixture(name="panel")
+def steering_panel(lab):
+    panel = SteeringPanel(lab, PROMPT, st.set(7, 4), max_new_tokens=6)
+    assert panel.result is not None
+    yield panel
+    panel.close()
 
 
 def vector_of(label="joy", width=WIDTH):

@@ -182,7 +182,7 @@ class TestExamples:
         head, tokens, end = tokens_of(data, "SAEX")
         assert (head["feature"], head["list"]) == (str(often.feature), 3)
         assert tokens == [text for each in often.top for text in each.tokens.strings]
-        found = np.frombuffer(data, "<f4", len(tokens), end + -end % 4)
+        found = np.frombuffer(data, "<f4", len(tokens), end)
         assert found.tolist() == np.concatenate(values).tolist()
         for row, each in zip(head["examples"], often.top, strict=True):
             assert row[1:] == [len(each), each.position, each.text, each.offset + each.position]

@@ -48,7 +48,7 @@ class TestExamples:
         assert lab.runs == [[each.ids.tolist() for each in examples]] if examples else lab.runs == []
         head, tokens, end = tokens_of(view._examples, "SAEX")
         assert (head["feature"], head["list"]) == (view.feature, which)
-        values = np.frombuffer(view._examples, "<f4", len(tokens), end + -end % 4)
+        values = np.frombuffer(view._examples, "<f4", len(tokens), end)
         at = 0
         for row, example in zip(head["examples"], examples, strict=True):
             assert values[at + row[2]] == pytest.approx(example.activation, rel=1e-5)
@@ -407,7 +407,7 @@ def test_on_a_real_model(lab, bridge, make_tensors, tmp_path, weights):
         assert tell(view, op="examples", list=which)["error"] == ""
         assert (view.result is not None, view.error) == (True, "")
         head, tokens, end = tokens_of(view._examples, "SAEX")
-        values, at = np.frombuffer(view._examples, "<f4", len(tokens), end + -end % 4), 0
+        values, at = np.frombuffer(view._examples, "<f4", len(tokens), end), 0
         for activation, n, peak, _, _ in head["examples"]:
             assert values[at + peak] == pytest.approx(activation, rel=1e-3)
             assert tokens[at : at + n].count("<|bos|>") == 1

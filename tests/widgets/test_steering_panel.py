@@ -10,22 +10,9 @@ from saewidgets.errors import EditError, FeatureIndexError, UnknownNameError
 from saewidgets.results import FeatureId
 from saewidgets.widgets import SteeringPanel
 from saewidgets.widgets.worker import worker_of
-from tests.widgets.fake_steering_lab import NEUTRAL, FakeSteeringLab
+from tests.widgets.fake_steering_lab import NEUTRAL
 from tests.widgets.messages import tell
-from tests.widgets.steering_panels import PROMPT, Gate, key, vector_of, written
-
-
-@pytest.fixture
-def lab():
-    return FakeSteeringLab()
-
-
-@pytest.fixture
-def panel(lab):
-    panel = SteeringPanel(lab, PROMPT, st.set(7, 4), max_new_tokens=6)
-    assert panel.result is not None
-    yield panel
-    panel.close()
+from tests.widgets.steering_panels import PROMPT, Gate, key, steering_lab, steering_panel, vector_of, written  # noqa: F401 - fixtures
 
 
 @pytest.fixture
@@ -303,6 +290,17 @@ class TestWork:
         tell(panel, op="generate")
         assert len(panel.result.steered[0]) == 6
         assert panel.status["state"] == "done"
+
+    def test_stop_keeps_a_token_of_the_base_text_that_has_no_partner_yet(self, lab, panel):
+        gate = Gate(lab, at=4)
+        panel.prompt = "another prompt"
+        gate.begun.wait(30)
+        tell(panel, op="stop")
+        gate.open.set()
+        result = panel.result
+        assert (len(result.base[0]), len(result.steered[0])) == (3, 2)
+        assert (len(panel._texts["base"][0]["ids"]), len(panel._texts["steered"][0]["ids"])) == (3, 2)
+        assert (result.base[0].stopped, result.steered[0].stopped) == ("cancelled", "cancelled")
 
     def test_stop_of_work_that_waits_is_said_at_once(self, lab, panel):
         other = SteeringPanel(lab, PROMPT, st.set(7, 1), max_new_tokens=2)

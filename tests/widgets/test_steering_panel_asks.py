@@ -11,22 +11,8 @@ from saewidgets.errors import EditError, FeatureIndexError, UnknownNameError
 from saewidgets.steering import edits_from_json, edits_to_json
 from saewidgets.widgets import FeatureRanking, SteeringPanel
 from tests.widgets.fake_ranking_lab import FakeRankingLab
-from tests.widgets.fake_steering_lab import FakeSteeringLab
 from tests.widgets.messages import tell
-from tests.widgets.steering_panels import PROMPT, answered, key, vector_of
-
-
-@pytest.fixture
-def lab():
-    return FakeSteeringLab()
-
-
-@pytest.fixture
-def panel(lab):
-    panel = SteeringPanel(lab, PROMPT, st.set(7, 4), max_new_tokens=6)
-    assert panel.result is not None
-    yield panel
-    panel.close()
+from tests.widgets.steering_panels import PROMPT, answered, key, steering_lab, steering_panel, vector_of  # noqa: F401 - fixtures
 
 
 @pytest.fixture

@@ -17,24 +17,10 @@ from saewidgets.widgets.steering_recorded import MOST_BYTES, MOST_EDITS, TRAITS,
 from saewidgets.widgets.steering_runs import SWEPT
 from saewidgets.widgets.worker import worker_of
 from tests.export.pages import code, notebook, outputs_of, saved
-from tests.widgets.fake_steering_lab import FakeSteeringLab
 from tests.widgets.messages import tell
-from tests.widgets.steering_panels import PROMPT, Gate, key, vector_of
+from tests.widgets.steering_panels import PROMPT, Gate, key, steering_lab, steering_panel, vector_of  # noqa: F401 - fixtures
 
 HOSTILE = "</script><script>x()</script><b>\u202e\x00\ud800"
-
-
-@pytest.fixture
-def lab():
-    return FakeSteeringLab()
-
-
-@pytest.fixture
-def panel(lab):
-    panel = SteeringPanel(lab, PROMPT, st.set(7, 4), max_new_tokens=6)
-    assert panel.result is not None
-    yield panel
-    panel.close()
 
 
 def page_of(panel, tmp_path, **options):

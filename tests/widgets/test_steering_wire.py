@@ -6,8 +6,9 @@ import pytest
 
 from saewidgets import steering as st
 from saewidgets.results import FeatureId, Generation, NextToken, Reach, SideEffect, SteeringVector, Tokens
+from saewidgets.steering.edits import named
 from saewidgets.steering.plan import Plan
-from saewidgets.widgets.steering_edits import keyed, named
+from saewidgets.widgets.steering_edits import keyed
 from saewidgets.widgets.steering_wire import (
     OPERATIONS,
     bars_json,

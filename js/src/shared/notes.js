@@ -1,4 +1,4 @@
-/** What a person must know about the picture, and what the kernel is doing. */
+/** What a person must know about the picture, what people say of it, and what the kernel is doing. */
 
 import { h, put } from "./dom.js";
 
@@ -22,6 +22,14 @@ export function makeNotes(onMask) {
       put(box, ...parts);
     },
   };
+}
+
+/** What people have noted on what is chosen. @param {(trait: string) => any} get */
+export function makeRemarks(get) {
+  const box = h(".remarks.note");
+  const show = () => put(box, ...get("_notes").map((/** @type {string} */ note) => h(".what", note)));
+  show();
+  return { box, show };
 }
 
 /** @typedef {"live" | "waiting" | "silent"} Kernel */
