@@ -69,6 +69,7 @@ __all__ = [
     "steering_vector_html",
     "steering_vector_text",
     "text",
+    "token_remarks",
     "token_strip_html",
     "token_strip_svg",
     "token_strip_text",

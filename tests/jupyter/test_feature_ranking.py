@@ -90,19 +90,3 @@ def test_keys_walk_the_columns_and_not_the_notebook(live: NotebookPage) -> None:
 
 def test_python_reached_no_address_outside(live: NotebookPage) -> None:
     assert live.hosts_reached_by_python() == []
-
-
-def test_a_notebook_opened_without_its_kernel_shows_the_twin(browser: Browser, server: Server) -> None:
-    with opened(browser, server) as writer:
-        writer.write("cold_ranking.ipynb", *CELLS)
-        writer.open("cold_ranking.ipynb")
-        writer.run_all()
-        expect(writer.view.locator(".saew-entry").first).to_be_visible()
-        writer.save()
-    server.stop_kernels("cold_ranking.ipynb")
-    with opened(browser, server) as reader:
-        reader.open("cold_ranking.ipynb")
-        twin = reader.page.locator(".saew-twin")
-        expect(twin).to_be_visible()
-        expect(twin.locator("table").first).to_be_visible()
-        expect(twin).to_contain_text("mid-topk-2048")

@@ -272,21 +272,3 @@ def test_keys_in_the_panel_are_no_shortcuts_of_the_notebook(live: NotebookPage) 
 
 def test_python_reached_no_address_outside(live: NotebookPage) -> None:
     assert live.hosts_reached_by_python() == []
-
-
-def test_a_notebook_opened_without_its_kernel_shows_the_twin(browser: Browser, server: Server) -> None:
-    with opened(browser, server) as writer:
-        writer.write("cold_steering.ipynb", CELLS[0], TAP, PANEL)
-        writer.open("cold_steering.ipynb")
-        writer.run_all()
-        expect(panel_of(writer)).to_have_attribute("data-state", "done")
-        text = writer.python("panel.result.steered[0].text")
-        writer.save()
-    server.stop_kernels("cold_steering.ipynb")
-    with opened(browser, server) as reader:
-        reader.open("cold_steering.ipynb")
-        twin = reader.page.locator(".saew-twin")
-        expect(twin).to_be_visible()
-        expect(twin.locator("table").first).to_be_visible()
-        expect(twin).to_contain_text(FIRST)
-        expect(twin).to_contain_text(text.strip())

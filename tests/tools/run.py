@@ -25,6 +25,7 @@ ONCE = (
         "export",
         "results",
         "views",
+        "widgets",
         "test_cli.py",
         "test_cli_doctor.py",
         "test_notebooks.py",
@@ -33,7 +34,7 @@ ONCE = (
     *("demo/test_build_assets.py", "demo/test_build_data.py", "demo/test_world.py", "demo/test_world_probability.py"),
 )
 """Run once, not again under another version of the model library: it has no part in them, or other tests call what they
-call."""
+call of it (of the views, those of ``Lab``)."""
 
 
 def _python(name: str) -> Outcome:
