@@ -119,6 +119,15 @@ describe("choosing", () => {
       close();
     }
   });
+  it("leaves the focus in the list of a token", () => {
+    const { model } = open({ token: 2 });
+    const rows = () => all(".saew-panel .saew-row");
+    rows()[1].focus();
+    press(rows()[1], "Enter");
+    model.answer();
+    model.update({ features: ["mid/7"], feature: "mid/7" });
+    expect(rows().indexOf(/** @type {HTMLElement} */ (document.activeElement))).toBe(1);
+  });
   it("stops at six", () => {
     const rows = [1, 2, 3, 4, 5, 6, 7].map((feature) => /** @type {[number, number]} */ ([feature, feature]));
     const features = [1, 2, 3, 4, 5, 6].map((feature) => `mid/${feature}`);

@@ -31,7 +31,8 @@ const title = (head, token, more = "") =>
 /** @param {{ onAlone(feature: number): void, onToggle(feature: number): void }} choices */
 export function makeTokenPanel(choices) {
   const table = makeTable({ label: "Features of the chosen token", columns: [ACTIVATION], ...choices });
-  const box = h(".panel@group", { label: "Chosen token", hidden: true });
+  const head = h("");
+  const box = h(".panel@group", { label: "Chosen token", hidden: true }, head, table.grid);
   return {
     box,
     choose: table.choose,
@@ -44,7 +45,7 @@ export function makeTokenPanel(choices) {
       const count = result.head.masked.includes(token) ? "masked" : `${n} features`;
       table.show(entries.slice(0, LISTED));
       table.choose(chosen);
-      put(box, title(result.head, token, ` · ${count}`), table.grid);
+      put(head, title(result.head, token, ` · ${count}`));
     },
   };
 }
