@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SEVEN = Target("feature", "gpt2", "h", "s", 7)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
-TWIN = "<p>The <mark>capital</mark> of France</p>"
+TWIN = '<div class="saew-twin saew-twin-0123456789ab"><p>The <mark>capital</mark> of France</p></div>'
 
 
 def test_the_script_is_declared():
@@ -214,6 +214,33 @@ def test_check_changes_nothing(tmp_path, capsys):
     assert main(["clean", "--check", str(path)]) == 0
 
 
+def test_state_in_cells_and_outputs_goes_too(tmp_path, capsys):
+    path, clean = tmp_path / "nb.ipynb", tmp_path / "clean.ipynb"
+    nbformat.write(notebook(), clean)
+    found = notebook()
+    found.cells[0].metadata["widgets"] = {STATE: HOSTILE}
+    found.cells[0].outputs[0].data[STATE] = HOSTILE
+    found.cells[0].outputs[1].metadata[STATE] = HOSTILE
+    nbformat.write(found, path)
+    assert main(["clean", "--check", str(path)]) == 1
+    assert "bytes of widget state" in capsys.readouterr().out
+    assert main(["clean", str(path)]) == 0
+    assert json.loads(path.read_bytes()) == json.loads(clean.read_bytes())
+    assert main(["clean", "--check", str(path)]) == 0
+
+
+@pytest.mark.parametrize("check", [[], ["--check"]])
+def test_a_bad_file_does_not_keep_others_from_being_cleaned(tmp_path, capsys, check):
+    bad, path, gone = tmp_path / "bad.ipynb", tmp_path / "nb.ipynb", tmp_path / "gone.ipynb"
+    bad.write_text("{")
+    nbformat.write(notebook(HOSTILE), path)
+    assert main(["clean", *check, str(bad), str(path), str(gone)]) == 1
+    said = capsys.readouterr()
+    assert f"{path}: " in said.out
+    assert [said.err.count(str(each)) for each in (bad, path, gone)] == [1, 0, 1]
+    assert (b"_esm" in path.read_bytes()) == bool(check)
+
+
 def test_a_link_stays_a_link(tmp_path):
     path, link = tmp_path / "nb.ipynb", tmp_path / "link.ipynb"
     nbformat.write(notebook(HOSTILE), path)
@@ -238,8 +265,13 @@ HEAD = b'{"cells": [], "nbformat": 4, "nbformat_minor": 5, '
         (b'"metadata": {"widgets": 1}, "metadata": {"widgets": 2}}', b'"metadata": {}, "metadata": {}}'),
         (b'"metadata": {"a": {"widgets": {}}}}', b'"metadata": {"a": {"widgets": {}}}}'),
         (b'"widgets": {}}', b'"widgets": {}}'),
+        (b'"metadata": {"a": 1, "%s": {}}}' % STATE.encode(), b'"metadata": {"a": 1}}'),
+        (b'"worksheets": [ {"cells": [], "metadata": {"widgets": 1}} ]}',
+         b'"worksheets": [ {"cells": [], "metadata": {}} ]}'),
+        (b'"worksheets": [3, [], {"cells": [{"metadata": {"widgets": {}, "a": 1} }]}]}',
+         b'"worksheets": [3, [], {"cells": [{"metadata": {"a": 1} }]}]}'),
     ],
-)
+)  # fmt: skip
 def test_bytes_around_the_state(before, after):
     assert cleaned(HEAD + before) == HEAD + after
     assert cleaned(b"\xef\xbb\xbf" + HEAD + before) == b"\xef\xbb\xbf" + HEAD + after
@@ -254,16 +286,21 @@ VALUES = st.recursive(
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.dictionaries(st.sampled_from(["a", "widgets", 'x"', "\u00fc"]), VALUES),
+    st.dictionaries(st.sampled_from(["a", "widgets", STATE, 'x"', "\u00fc"]), VALUES),
     st.booleans(),
     st.sampled_from([None, 1, "\t"]),
     st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")]),
 )
 def test_any_metadata_in_any_layout(found, ascii_, indent, separators):
-    whole = {"metadata": found, "cells": [{"metadata": {"widgets": 1}}], "nbformat": 4}
+    outputs = [{"data": dict(found)}, {"metadata": dict(found)}]
+    whole = {"metadata": found, "cells": [{"metadata": dict(found), "outputs": outputs}, dict(found)], "nbformat": 4}
     text = json.dumps(whole, ensure_ascii=ascii_, indent=indent, separators=separators).encode("utf-8", "replace")
     after = cleaned(text)
-    found.pop("widgets", None)
+    for own in (found, whole["cells"][0]["metadata"]):
+        own.pop("widgets", None)
+        own.pop(STATE, None)
+    for output in outputs:
+        next(iter(output.values())).pop(STATE, None)
     assert json.loads(after) == json.loads(json.dumps(whole).encode())
     assert cleaned(after) == after
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from saewidgets import Lab, steering
+from saewidgets import Lab
 from saewidgets.annotations import AnnotationStore, Target
 from saewidgets.errors import AnnotationError, FeatureIndexError, UnknownNameError
 from saewidgets.widgets import FeatureRanking, TokenActivations
-from saewidgets.widgets.ranking_wire import pack_ranking
-from saewidgets.widgets.wire import labels_of, pack
+from saewidgets.widgets.labelled import label_of
+from saewidgets.widgets.ranking_wire import labels_on
+from saewidgets.widgets.wire import labels_in, labels_of
 
 HOOK = "blocks.1.hook_resid_post"
 FOLDER = "saewidgets_annotations"
@@ -36,7 +37,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 def test_a_label_is_kept_beside_the_notebook_and_nothing_is_made_by_reading(lab, folder):
     assert lab.label("sae/7") is None
     assert not lab.annotation("sae/7")
-    assert dict(lab.saes["sae"].labels) == {}
+    assert dict(lab.labels_of("sae")) == {}
     assert not folder.exists()
     found = lab.annotate("sae/7", label="London", note="a note", tags=["place"], stars=True)
     assert (found.label, found.note, found.tags, found.stars) == ("London", "a note", ("place",), ("ann",))
@@ -79,10 +80,8 @@ def test_views_show_labels_in_place_of_numbers(lab):
     result = lab.activations("the cat sat")
     feature = result.top(1)[0].feature
     lab.annotate(feature, "felines \u202e")
-    held = lab.saes["sae"]
-    assert labels_of(held.labels)(feature) == "felines \\u202e"
-    assert rb"felines \\u202e" in pack(result, label=labels_of(held.labels))
-    assert rb"felines \\u202e" in pack_ranking(lab.rank("the cat sat", max_ablations=1), saes=lab.saes)
+    assert labels_of(labels_in(lab, "sae"))(feature) == "felines \\u202e"
+    assert labels_on(lab.rank("the cat sat", max_ablations=1), lab) == {f"sae/{feature}": "felines \\u202e"}
     with_view = TokenActivations(lab, prompt="the cat sat")
     assert with_view.result is not None
     assert rb"felines \\u202e" in with_view._data
@@ -92,7 +91,7 @@ def test_views_show_labels_in_place_of_numbers(lab):
 
 
 def test_labels_are_as_they_stand(lab):
-    labels = lab.saes["sae"].labels
+    labels = lab.labels_of("sae")
     lab.annotate("sae/7", "London")
     lab.annotate("sae/3", "Paris")
     assert (dict(labels), len(labels), labels.get("7"), 5 in labels) == ({3: "Paris", 7: "London"}, 2, None, False)
@@ -101,27 +100,48 @@ def test_labels_are_as_they_stand(lab):
     AnnotationStore(FOLDER, "bob").annotate(lab.target("sae/5"), "Rome")
     lab.annotations.refresh()
     assert labels[5] == "Rome"
-    assert pickle.loads(pickle.dumps(lab.saes["sae"])).labels == {3: "Paris", 5: "Rome"}
+    assert pickle.loads(pickle.dumps(labels)) == {3: "Paris", 5: "Rome"}
 
 
 def test_labels_of_the_users_own_stay(bridge, make_tensors):
     from saewidgets.saes import load_sae
 
     sae = load_sae(make_tensors(), HOOK)
-    vars(sae)["labels"] = {7: "mine"}
+    own = vars(sae)["labels"] = {7: "mine"}
     lab = Lab(bridge)
     lab.add_sae(sae, name="sae")
-    assert vars(lab.saes["sae"])["labels"] == {7: "mine"}
+    lab.annotate("sae/7", "another")
+    assert lab.labels_of() is own
+    vars(sae)["labels"] = ["a", "b"]
+    assert lab.labels_of("sae") == {0: "a", 1: "b"}
+    with pytest.raises(UnknownNameError):
+        lab.labels_of("other")
+
+
+def test_an_sae_in_two_labs_has_the_labels_of_each_and_is_not_changed(lab, bridge):
+    sae = lab.saes["sae"]
+    before = set(vars(sae))
+    other = Lab(bridge)
+    other.add_sae(sae, name="same")
+    other.annotations = "elsewhere"
+    lab.annotate("sae/7", "mine")
+    other.annotate("same/7", "theirs")
+    assert other.saes["same"] is sae
+    assert (label_of(lab, "sae/7"), label_of(other, "same/7")) == ("mine", "theirs")
+    assert set(vars(sae)) - before <= {"content_hash"}
+    del other
+    gc.collect()
+    assert label_of(lab, "sae/7") == "mine"
 
 
 def test_labels_hold_no_lab(bridge, make_tensors):
     lab = Lab(bridge)
     lab.add_sae(make_tensors(), hook=HOOK)
-    sae, gone = lab.saes["sae"], weakref.ref(lab)
+    labels, gone = lab.labels_of("sae"), weakref.ref(lab)
     del lab
     gc.collect()
     assert gone() is None
-    assert dict(vars(sae)["labels"]) == {}
+    assert dict(labels) == {}
 
 
 def test_two_labs_share_a_folder_and_hear_of_each_other(lab, bridge, make_tensors):
@@ -147,6 +167,33 @@ def test_another_folder(lab, tmp_path):
         lab.annotations = 5
 
 
+def test_the_folder_is_beside_the_notebook_wherever_its_code_goes(lab, folder, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert lab.annotations.folder == folder
+    assert not folder.exists()
+
+
+def test_who_wants_to_hears_of_another_store(lab):
+    heard = []
+    here, there = lab.annotations, AnnotationStore("there")
+    lab.annotate("sae/7", "here")
+    there.annotate(lab.target("sae/5"), "there")
+
+    def fails(*_):
+        raise ValueError("a fault")
+
+    ends = [lab.on_annotations(fails), lab.on_annotations(lambda *told: heard.append(told))]
+    with pytest.warns(RuntimeWarning, match="a fault"):
+        lab.annotations = there
+    lab.annotations = there
+    assert heard == [(there, {lab.target("sae/7"), lab.target("sae/5")})]
+    for end in ends:
+        end()
+    lab.annotations = here
+    assert len(heard) == 1
+
+
 def test_tokens_examples_and_rankings(lab):
     ranking = lab.rank("the cat", max_ablations=1)
     lab.annotate(None, "a token", prompt="the cat", position=2)
@@ -170,15 +217,6 @@ def test_ratings_of_examples_and_their_agreement(lab):
     assert lab.rate("sae/7", 2).ratings[0].rater == "ann"
 
 
-def test_presets_are_edits_under_a_name(lab):
-    edits = [steering.set("sae/7", 4), steering.ablate("sae/3")]
-    lab.save_preset("calm", edits, note="for a talk")
-    assert lab.preset("calm") == edits
-    assert lab.presets == ("calm",)
-    with pytest.raises(UnknownNameError, match="'other'(?s:.*)calm"):
-        lab.preset("other")
-
-
 def test_files_in_and_out(lab, make_tensors, tmp_path):
     explanations = [{"modelId": "m", "layer": "1-res", "index": "7", "description": "cities"}]
     (tmp_path / "np.json").write_text(json.dumps(explanations))
@@ -192,6 +230,8 @@ def test_files_in_and_out(lab, make_tensors, tmp_path):
     lab.export_annotations("np_out.json", sae="sae", neuronpedia=("m", "1-res"))
     assert [len(Path(name).read_text().splitlines()) for name in ("all.csv", "one.csv")] == [3, 2]
     assert json.loads(Path("np_out.json").read_text())[0]["description"] == "London"
+    with pytest.raises(AnnotationError, match="no pair of names"):
+        lab.export_annotations("np_out.json", sae="sae", neuronpedia="ab")
     (tmp_path / "mine.csv").write_text("feature,label\n9,Rome\n")
     lab.import_annotations("mine.csv", sae="other")
     assert lab.label("other/9") == "Rome"
@@ -207,14 +247,21 @@ def test_what_is_not_there(lab):
         lab.label("other/1")
     with pytest.raises(AnnotationError, match="no token"):
         lab.annotate(None, "x")
+    with pytest.raises(AnnotationError, match="no such position(?s:.*)14 at most"):
+        lab.annotate(None, "x", prompt="the cat", position=300)
+    with pytest.raises(AnnotationError, match="no such position"):
+        lab.rate("sae/7", 3, prompt="the cat", position=15)
+    with pytest.raises(AnnotationError, match="one by one"):
+        lab.annotate(lab.rank(["the cat", "the dog"], max_ablations=1), "x")
+    with pytest.raises(AnnotationError, match=r"cannot be annotated(?s:.*)got: +Activations"):
+        lab.annotate(lab.activations("the cat"), "x")
     assert not Path(FOLDER).exists()
 
 
 def test_a_broken_folder_costs_labels_and_nothing_else(lab, folder):
     folder.write_text("not a folder")
     assert lab.label("sae/7") is None
-    result = lab.activations("the cat")
-    assert pack(result, label=labels_of(lab.saes["sae"].labels))
+    assert labels_on(lab.rank("the cat", max_ablations=1), lab) == {}
 
 
 def test_saved_data_of_sae_vis_is_read_with_the_models_own_tokens(lab, tmp_path):

@@ -128,7 +128,12 @@ saved.views.forEach(async (/** @type {any} */ { script, binary, state }, /** @ty
     for (const name of binary) if (name in traits) traits[name] = await unpack(traits[name]);
     const model = makeModel(traits, recording);
     for (const el of all) {
-      await scripts[script].render({ model, el });
+      const end = await scripts[script].render({ model, el });
+      const fault = el.querySelector(".saew-error")?.textContent;
+      if (fault && !traits.error) {
+        end?.(); // brings the static copy back
+        throw new Error(fault);
+      }
       if (recording) turnOff(el, recording.off);
     }
   } catch (error) {

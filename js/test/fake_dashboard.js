@@ -45,6 +45,8 @@ export const header = (more) => ({
   tags: ["place"],
   stars: 1,
   mine: true,
+  people: ["Stars: 1 (ann)", "Specificity, 0 to 3: 3 by ann, 2 by bob"],
+  pins: [["under the", " Golden", " Gate"]],
   density: 0.001023,
   count: 1023,
   n_tokens: 1_000_000,

@@ -198,6 +198,20 @@ describe("the heading", () => {
     model.update({ feature: "mid/8", _data: packFeature({ feature: "mid/8", index: 8, given: "other" }) });
     expect(labelled("Label").value).toBe("other");
   });
+  it("shows who starred and rated it, and pinned examples with their token marked", () => {
+    const { model } = open({ _data: packFeature({ tags: ["place", "us"], people: ["Stars: 1 (ann)"] }) });
+    expect(textOf(".saew-said")).toContain("#place #us");
+    expect(all(".saew-pins > *").map((each) => each.textContent)).toEqual([
+      "Stars: 1 (ann)",
+      "Pinned: under the Golden Gate",
+    ]);
+    expect(textOf(".saew-pins .saew-peak")).toBe(" Golden");
+    model.update({ _data: packFeature({ people: [], pins: [["a text\n", "", " (token 900)"]] }) });
+    expect(textOf(".saew-pins")).toBe("Pinned: a text↵ (token 900)");
+    expect(one(".saew-pins .saew-peak")).toBeUndefined();
+    model.update({ _data: packFeature({ people: [], pins: [] }) });
+    expect(textOf(".saew-pins")).toBe("");
+  });
   it("shows a label from a file where nobody has given one", () => {
     open({ _data: packFeature({ label: "London (from a file)", given: "" }) });
     expect([labelled("Label").value, labelled("Label").placeholder]).toEqual(["", "London (from a file)"]);
@@ -711,6 +725,8 @@ describe("hostile text", () => {
           given: BAD,
           note: BAD,
           tags: [BAD],
+          people: [BAD],
+          pins: [[BAD, BAD, BAD]],
           model: BAD,
           hook: BAD,
           sample: BAD,

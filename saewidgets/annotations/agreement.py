@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -10,39 +12,61 @@ from saewidgets.annotations.records import SCORES
 from saewidgets.errors import AnnotationError
 from saewidgets.results.agreement import Agreement
 from saewidgets.results.annotation import Annotation
+from saewidgets.results.numbers import whole_number
+
+CATEGORIES, CATEGORIES_LIMIT = len(SCORES), 1_000
 
 
-def weighted_kappa(first: Sequence[int], second: Sequence[int], categories: int = len(SCORES)) -> float:
+def weighted_kappa(first: Iterable[Any], second: Iterable[Any], categories: Any = CATEGORIES) -> float:
     """Cohen's kappa with quadratic weights: 1 - sum w O / sum w E, w = (i - j)^2.
 
     O are the pairs that were found, E those that two raters with the same frequencies would give by chance. 1 is full
     agreement, 0 that of chance; NaN without pairs, or where both always say the same one thing.
 
+    An item that one of them has not rated (None, NaN, pandas' NA) is left out, as in :meth:`AnnotationStore.agreement`.
+
     Args:
-        first: Scores of one rater, from 0 to categories - 1.
+        first: Scores of one rater, from 0 to categories - 1; whole floats, as in a column with gaps, are fine.
         second: Those of the other for the same items.
         categories: How many scores there are.
 
     Raises:
-        AnnotationError: Lists of different lengths, or a score out of range.
+        AnnotationError: Lists of different lengths, or what is no such score.
 
     Example:
         >>> weighted_kappa([0, 1, 2, 3], [0, 1, 2, 3]), weighted_kappa([0, 0, 3, 3], [0, 3, 0, 3])
         (1.0, 0.0)
+        >>> weighted_kappa([0, 3, None], [0.0, 3.0, 1.0])
+        1.0
     """
     return _kappa(_table(first, second, categories))
 
 
-def _table(first: Sequence[int], second: Sequence[int], categories: int) -> np.ndarray:
-    if len(first) != len(second):
-        got = f"{len(first)} and {len(second)} scores"
+def _table(first: Iterable[Any], second: Iterable[Any], categories: Any) -> np.ndarray:
+    size = whole_number(categories)
+    if size is None or not 0 < size <= CATEGORIES_LIMIT:
+        expected = f"a whole number from 1 to {CATEGORIES_LIMIT}"
+        raise AnnotationError("There is no such number of scores.", got=repr(categories)[:80], expected=expected)
+    a, b = ([_score(each, size) for each in scores] for scores in (first, second))
+    if len(a) != len(b):
+        got = f"{len(a)} and {len(b)} scores"
         raise AnnotationError("Two raters are compared on the same items.", got=got)
-    table = np.zeros((categories, categories), np.int64)
-    for a, b in zip(first, second, strict=True):
-        if not (0 <= a < categories and 0 <= b < categories):
-            raise AnnotationError("There is no such score.", got=(a, b), expected=f"0..{categories - 1}")
-        table[a, b] += 1
+    table = np.zeros((size, size), np.int64)
+    for pair in zip(a, b, strict=True):
+        if None not in pair:
+            table[pair] += 1
     return table
+
+
+def _score(value: Any, categories: int) -> int | None:
+    """A score, None where there is none."""
+    is_float = isinstance(value, float | np.floating)
+    if value is None or type(value).__name__ == "NAType" or (is_float and math.isnan(value)):
+        return None
+    score = whole_number(int(value) if is_float and value.is_integer() else value)
+    if score is None or not 0 <= score < categories:
+        raise AnnotationError("There is no such score.", got=repr(value)[:80], expected=f"0..{categories - 1}")
+    return score
 
 
 def _kappa(table: np.ndarray) -> float:

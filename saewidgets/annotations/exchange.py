@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from saewidgets.annotations.dividing import Operation
 from saewidgets.annotations.neuronpedia import from_neuronpedia, is_neuronpedia
 from saewidgets.annotations.sae_dashboard import Decode, find_dashboards, from_dashboards
-from saewidgets.annotations.tables import Operation, from_csv, from_json, to_csv, to_json
+from saewidgets.annotations.tables import from_csv, from_json, to_csv, to_json
 from saewidgets.errors import AnnotationError, StoreError
 from saewidgets.results.annotation import Annotation, Target
+from saewidgets.views.files import named
 
 BYTES_LIMIT = 256 * 2**20
 
@@ -23,7 +25,7 @@ def operations_of(
     path: str | os.PathLike[str], base: Target | None = None, source: str | None = None, d_sae: int | None = None, *,
     decode: Decode | None = None, bos: bool = True,
 ) -> list[Operation]:  # fmt: skip
-    """What a file says, as operations for :meth:`AnnotationStore.write`; its content tells what it is.
+    """What a file says, as operations for :meth:`AnnotationStore.write`; if not ``.csv``, its content tells what it is.
 
     Args:
         path: A ``.csv`` of ours or with the columns ``feature`` and ``label``; a ``.json`` of ours; explanations of
@@ -39,18 +41,17 @@ def operations_of(
     Raises:
         AnnotationError: The file cannot be read, or is something else.
     """
-    path = Path(path).expanduser()
+    path = named(path, AnnotationError)
     text = _text(path)
-    name = path.name.removesuffix(".gz")
-    if name.endswith(".csv"):
-        return _bounded(from_csv(text, base), d_sae)
+    if path.name.lower().removesuffix(".gz").endswith(".csv"):
+        return from_csv(text, base, d_sae)
     if (found := find_dashboards(text)) is not None:
         if base is None:
             raise _which_sae(found.tool, path)
         return from_dashboards(text, base, d_sae, decode, bos)
     data = _json(text, path)
     if isinstance(data, dict) and "format" in data:
-        return _bounded(from_json(text, base), d_sae)
+        return from_json(text, base, d_sae)
     if not is_neuronpedia(data):
         expected = "a CSV or JSON of annotations, Neuronpedia's explanations, or dashboards of SAEDashboard or sae_vis"
         raise AnnotationError("This file has no annotations.", got=path.name, expected=expected)
@@ -64,17 +65,9 @@ def _which_sae(who: str, path: Path) -> AnnotationError:
     return AnnotationError(f"{who} does not say which of your SAEs it means.", got=path.name, do=do)
 
 
-def _bounded(operations: list[Operation], d_sae: int | None) -> list[Operation]:
-    for target, _ in operations:
-        if d_sae is not None and target.feature is not None and target.feature >= d_sae:
-            got = f"feature {target.feature}"
-            raise AnnotationError("The file is about another SAE.", got=got, expected=f"< {d_sae}")
-    return operations
-
-
 def _text(path: Path) -> str:
     try:
-        if path.suffix == ".gz":
+        if path.suffix.lower() == ".gz":
             with gzip.open(path) as file:
                 data = file.read(BYTES_LIMIT + 1)
         else:
@@ -127,9 +120,9 @@ def write_annotations(
         AnnotationError: Another ending.
         StoreError: It cannot be written.
     """
-    path = Path(path).expanduser()
+    path = named(path)
     makers = {".csv": to_csv, ".json": to_json}
-    suffix = path.suffix if suffix is None else suffix
+    suffix = path.suffix.lower() if suffix is None else suffix
     if suffix not in makers:
         raise AnnotationError("Annotations are written as CSV or JSON.", got=path.name, expected="a .csv or .json file")
     write_file(path, makers[suffix](annotations).encode())

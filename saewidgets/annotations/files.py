@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_right
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +23,7 @@ from saewidgets.results.annotation import Problem
 FILE_LIMIT = 64 * 2**20
 FILES_LIMIT = 10_000
 SUFFIX = ".jsonl"
+BOM = b"\xef\xbb\xbf"  # editors of Windows put it before the first line
 END = 256  # bytes by which a file that grew is told from one that was written anew
 
 
@@ -44,10 +48,11 @@ class ReadFile:
 
 
 def listed(folder: Path) -> tuple[dict[str, os.stat_result], list[Problem]]:
-    """The files of a folder by name, and what was left out.
+    """The files of a folder by name, and what was left out; a file that goes meanwhile is none of them.
 
     Raises:
-        StoreError: The folder cannot be read, or is none.
+        FileNotFoundError: There is no such folder.
+        StoreError: It cannot be read, or is no folder.
     """
     found: dict[str, os.stat_result] = {}
     problems: list[Problem] = []
@@ -56,7 +61,10 @@ def listed(folder: Path) -> tuple[dict[str, os.stat_result], list[Problem]]:
             for entry in entries:
                 if not entry.name.endswith(SUFFIX):
                     continue
-                state = entry.stat(follow_symlinks=False)
+                try:
+                    state = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
                 if not stat.S_ISREG(state.st_mode):
                     problems.append(Problem(entry.name, 0, "a link or no plain file; it was not read"))
                 elif len(found) >= FILES_LIMIT:
@@ -64,7 +72,7 @@ def listed(folder: Path) -> tuple[dict[str, os.stat_result], list[Problem]]:
                 else:
                     found[entry.name] = state
     except FileNotFoundError:
-        return {}, []
+        raise
     except OSError as error:
         raise StoreError("The annotations cannot be read.", got=f"{folder}: {error.strerror or error}") from error
     return found, problems
@@ -77,6 +85,11 @@ def unchanged(known: ReadFile | None, state: os.stat_result) -> bool:
 
 def _seen(state: os.stat_result) -> tuple[int, int, int]:
     return (state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+def room(lines: Iterable[bytes], size: int = 0) -> int:
+    """How many of these lines a file of this size has room for, so that all of it is read."""
+    return bisect_right(list(accumulate(map(len, lines))), FILE_LIMIT - size)
 
 
 def grown(known: ReadFile, events: list[Event], state: os.stat_result) -> None:
@@ -124,14 +137,17 @@ def _read_one(file: BinaryIO, name: str, result: ReadFile) -> bool:
         result.tail = Problem(name, result.lines + 1, f"beyond {FILE_LIMIT // 2**20} MiB; the rest was not read")
         return False
     number, length = result.lines + 1, len(line)
+    if not start:
+        line = line.removeprefix(BOM)
     too_long = len(line) > LINE_LIMIT
     rest = line
     while rest and not rest.endswith(b"\n"):
         rest = file.readline(LINE_LIMIT)
         length += len(rest)
     whole = rest.endswith(b"\n")
+    blank = not too_long and not line.strip()
     try:
-        event = read_line(line + b"\n" if not whole and not too_long else line)
+        event = None if blank else read_line(line + b"\n" if not whole and not too_long else line)
     except BadLineError as error:
         if not whole:
             result.tail = Problem(name, number, f"the last line has no end; {error}")
@@ -140,7 +156,7 @@ def _read_one(file: BinaryIO, name: str, result: ReadFile) -> bool:
         if not too_long:
             result.others.append(line)
     else:
-        result.events.append(event)
+        result.events += [] if event is None else [event]
         if not whole:
             return False  # read again when more has come; the same record twice is once
     result.offset, result.lines, result.end = start + length, number, (result.end + rest)[-END:]

@@ -8,17 +8,29 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from saewidgets.annotations.files import SUFFIX, FileChangedError, ReadFile, append, grown, listed, read_file, unchanged
+from saewidgets.annotations.files import (
+    SUFFIX,
+    FileChangedError,
+    ReadFile,
+    append,
+    grown,
+    listed,
+    read_file,
+    room,
+    unchanged,
+)
 from saewidgets.annotations.records import Event
-from saewidgets.errors import StoreError
+from saewidgets.errors import AnnotationError, StoreError
 from saewidgets.results.annotation import Problem
+from saewidgets.views.files import named
 
 
 class Journal:
     """A folder, and the session that writes into it.
 
     A session appends to a file of its own, and begins another one as soon as somebody else has touched it (git, an
-    editor), so that no file ever has two writers and two branches of git never hold one file with two ends.
+    editor), so that no file ever has two writers and two branches of git never hold one file with two ends; and as soon
+    as it is full, so that all that is written is read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,7 +63,10 @@ class Journal:
         Raises:
             StoreError: The folder cannot be read.
         """
-        found, self.left_out = listed(self.folder)
+        try:
+            found, self.left_out = listed(self.folder)
+        except FileNotFoundError:  # nothing has been written yet
+            found, self.left_out = {}, []
         gone = self._files.keys() - found.keys()
         changed = sorted(name for name, state in found.items() if not unchanged(self._files.get(name), state))
         if self._own in {*changed, *gone}:
@@ -73,12 +88,11 @@ class Journal:
         """Put on disk what is pending.
 
         Raises:
-            StoreError: It cannot be; it stays pending.
+            StoreError: Not all can be; what is not on disk stays pending.
         """
-        if not self.pending:
-            return
         try:
-            state = self._append(b"".join(event.line for event in self.pending))
+            while self.pending:
+                self._append()
         except OSError as error:
             raise StoreError(
                 "The annotation was not saved.",
@@ -86,34 +100,42 @@ class Journal:
                 expected="a folder that can be written to, on a disk with free space",
                 do="it is kept in memory: call .save() when there is room, or .move(folder)",
             ) from error
-        assert self._own is not None
-        grown(self._files.setdefault(self._own, ReadFile()), self.pending, state)
-        self.pending = []
 
-    def _append(self, lines: bytes) -> os.stat_result:
+    def _append(self) -> None:
+        """Append as much of what is pending as the session's file has room for."""
         for _ in range(100):
             known = self._files.get(self._own) if self._own is not None else None
             if self._own is None:
                 part = "" if self._part == 1 else f"-{self._part}"
                 self._own = f"{datetime.now(UTC):%Y%m%d}-{self.session}{part}{SUFFIX}"
+            count = room((event.line for event in self.pending), known.size if known else 0)
+            lines, expected = self.pending[:count], (known.inode, known.size) if known else None
+            if not lines:
+                self._leave_file()
+                continue
             try:
-                return append(self.folder / self._own, lines, None if known is None else (known.inode, known.size))
+                state = append(self.folder / self._own, b"".join(event.line for event in lines), expected)
             except FileChangedError:
                 self._leave_file()
             except OSError:
                 if known is None:
                     self._own = None
                 raise
+            else:
+                grown(self._files.setdefault(self._own, ReadFile()), lines, state)
+                del self.pending[:count]
+                return
         raise OSError("the session's files are changed by somebody else again and again")
 
     def _leave_file(self) -> None:
         self._own = None
         self._part += 1
 
-    def move(self, folder: Path) -> None:
-        """Forget what was read, and use another folder from now on; what is pending stays so."""
-        self.folder, self._files = folder, {}
-        self._leave_file()
+    def moved(self, folder: Path) -> Journal:
+        """The same session in another folder, with what is pending here; this one stays as it is."""
+        other = Journal(folder)
+        other.session, other.pending, other._part = self.session, self.pending[:], self._part + 1
+        return other
 
 
 def own_name() -> str:
@@ -123,4 +145,9 @@ def own_name() -> str:
     except (KeyError, OSError, ImportError):  # a container without names of users
         name = ""
     name = name.encode("utf-8", "ignore").decode()
-    return "".join(c for c in name if c not in ";=\n\r").strip()[:100] or "somebody"
+    return "".join(c for c in name if c not in ";=\n\r").strip()[:100].strip() or "somebody"
+
+
+def whole_path(folder: str | os.PathLike[str]) -> Path:
+    """The one path of a folder, whether there is one or not."""
+    return Path(os.path.realpath(named(folder, AnnotationError)))

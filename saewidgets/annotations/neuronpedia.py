@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from saewidgets.annotations.tables import Operation
+from saewidgets.annotations.dividing import Operation, divided
 from saewidgets.errors import AnnotationError
-from saewidgets.results.annotation import NAME_LIMIT, TEXT_LIMIT, Annotation, Target
+from saewidgets.results.annotation import TEXT_LIMIT, Annotation, Target
 
 NAME = "Neuronpedia"
 
 
 class _Found(NamedTuple):
+    """An explanation; one without a text says nothing."""
+
     origin: str
     feature: int
     text: str
@@ -31,6 +35,8 @@ def from_neuronpedia(
 ) -> list[Operation]:
     """The operations that take in explanations; they stand beside people's labels and never replace them.
 
+    All explanations of a feature are kept: further ones of the same model and type as "..., gpt-4o (2)", "... (3)".
+
     Args:
         data: A list of explanations (``index``, ``description``; ``modelId``, ``layer``, ``explanationModelName`` and
             ``typeName`` where there), a feature with its ``explanations``, or a list of features.
@@ -40,6 +46,9 @@ def from_neuronpedia(
 
     Raises:
         AnnotationError: Not such data, explanations of several SAEs, or of another one.
+
+    Warns:
+        UserWarning: Explanations without a text, which are left out; it says how many.
 
     Example:
         >>> base = Target("feature", "gpt2", "blocks.6.hook_resid_pre", "3f2a", 0)
@@ -53,18 +62,37 @@ def from_neuronpedia(
     if len(origins) > 1:
         layers = ", ".join(origins)[:300]
         raise AnnotationError("These are explanations of several SAEs.", got=layers, do="name one: source='6-res-jb'")
+    n_empty = sum(not one.text for one in found)
+    found = [one for one in found if one.text]
     if not found:
-        raise AnnotationError("There are no explanations in it.", got=f"source {source!r}" if source else None)
+        got = f"{n_empty} without a text" if n_empty else f"source {source!r}" if source else None
+        raise AnnotationError("There are no explanations in it.", got=got)
     largest = max(one.feature for one in found)
     if d_sae is not None and largest >= d_sae:
         raise AnnotationError("These are explanations of another SAE.", got=f"feature {largest}", expected=f"< {d_sae}")
-    by_feature: dict[int, dict[str, str]] = {}
+    if n_empty:
+        warnings.warn(f"{n_empty} explanations without a text were left out", stacklevel=2)
+    by_feature: dict[int, dict[tuple[str, str], None]] = {}
     for one in found:
-        by_feature.setdefault(one.feature, {}).setdefault(one.source, one.text)
+        by_feature.setdefault(one.feature, {})[one.source, one.text] = None
     return [
-        (Target("feature", base.model, base.hook, base.sae, index), {"explain": texts})
-        for index, texts in sorted(by_feature.items())
+        part
+        for index, known in sorted(by_feature.items())
+        for part in divided(Target("feature", base.model, base.hook, base.sae, index), {"explain": _numbered(known)})
     ]
+
+
+def _numbered(known: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Texts by source; the second of one source gets "(2)"."""
+    texts: dict[str, str] = {}
+    count: Counter[str] = Counter()
+    for source, text in known:
+        name = source
+        while name in texts:
+            count[source] += 1
+            name = f"{source} ({count[source] + 1})"
+        texts[name] = text
+    return texts
 
 
 def _explanations(data: object, outer: Mapping[str, Any] | None = None) -> Iterator[_Found]:
@@ -81,19 +109,20 @@ def _found(n: int, each: Mapping[str, Any]) -> _Found:
     index, text = each.get("index"), each.get("description")
     if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 16:
         index = int(index)
+    text = "" if text is None else text
     if isinstance(index, bool) or not isinstance(index, int) or index < 0 or not isinstance(text, str):
         got = f"entry {n + 1}: index {index!r}, description {type(text).__name__}"[:120]
         raise AnnotationError("This is no explanation.", got=got, expected="an index and a description")
     if len(text) > TEXT_LIMIT:
         got = f"entry {n + 1}: {len(text):,} characters"
         raise AnnotationError("An explanation is too long.", got=got, expected=f"{TEXT_LIMIT:,} at most")
-    by = [str(each[name]) for name in ("explanationModelName", "typeName") if each.get(name)]
+    by = [name for part in ("explanationModelName", "typeName") if (name := _name(str(each.get(part) or "")))]
     origin = "/".join(str(each.get(name) or "") for name in ("modelId", "layer"))
-    return _Found(origin, index, text.strip(), ", ".join([NAME, *map(_name, by)])[:NAME_LIMIT])
+    return _Found(origin, index, text.strip(), ", ".join([NAME, *by]))
 
 
 def _name(text: str) -> str:
-    return "".join(" " if c in ";=\n\r" else c for c in text).strip()[:200]
+    return "".join(" " if c in ";=\n\r" else c for c in text).strip()[:200].strip()
 
 
 def to_neuronpedia(annotations: Sequence[Annotation], model_id: str, source: str) -> str:

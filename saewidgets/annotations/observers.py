@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from saewidgets.annotations.polling import Poll
+from saewidgets.errors import AnnotationError
 from saewidgets.results.annotation import Target
 from saewidgets.results.steering_vector import Number
 
 Observer = Callable[[frozenset[Target]], object]
+
+LONGEST = 4_000_000
+"""Seconds between two looks at most: what every system can wait."""
 
 
 class Observers:
@@ -43,12 +49,23 @@ class Observers:
 class Observed:
     """Base of a store that others listen to."""
 
-    refresh_every: Number | None
-
     def __init__(self) -> None:
         self._observers = Observers()
         self._poll = Poll(self.poll)
         self._version = 0
+
+    @property
+    def refresh_every(self) -> Number | None:
+        """Seconds after which the folder is looked at again; None: only ``refresh`` does. May be set."""
+        return self._refresh_every
+
+    @refresh_every.setter
+    def refresh_every(self, seconds: Any) -> None:
+        number = float(seconds) if isinstance(seconds, numbers.Real) and not isinstance(seconds, bool) else -1.0
+        if seconds is not None and not 0 <= number <= LONGEST:
+            expected = f"seconds from 0 to {LONGEST:,}, or None"
+            raise AnnotationError("This is no time between two looks.", got=repr(seconds)[:80], expected=expected)
+        self._refresh_every = None if seconds is None else number
 
     def poll(self) -> None:
         """Look for what others have changed; it raises nothing."""

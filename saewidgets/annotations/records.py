@@ -15,13 +15,16 @@ the same session, and then there is no target.
 from __future__ import annotations
 
 import json
+import operator
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from time import time_ns
 from typing import Any, NamedTuple, NoReturn
 
 from saewidgets.errors import AnnotationError
 from saewidgets.results.annotation import NAME_LIMIT, TEXT_LIMIT, Target, checked_text
+from saewidgets.results.numbers import whole_number
 
 VERSION = 1
 LINE_LIMIT = 1_000_000
@@ -82,12 +85,13 @@ def make_event(session: str, number: int, time: str, author: str, target: Target
     }  # fmt: skip
     if target is not None:
         data["target"] = target.to_json()
-    line = (json.dumps(data, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
+    event = _event(data, b"")  # whole numbers of numpy and torch are checked, and then written, as what they are
+    line = (json.dumps(data, sort_keys=True, default=operator.index) + "\n").encode("ascii")
     if len(line) > LINE_LIMIT:
         raise AnnotationError(
             "This is too much for one record.", got=f"{len(line):,} bytes", expected=f"{LINE_LIMIT:,} at most"
         )
-    return _event(data, line)
+    return replace(event, line=line)
 
 
 def read_line(line: bytes) -> Event:
@@ -110,12 +114,14 @@ def read_line(line: bytes) -> Event:
     if isinstance(version, bool) or version != VERSION:
         raise BadLineError("no version of this format")
     try:
-        return _event(data, line.rstrip(b"\r\n") + b"\n")
+        event = _event(data, line.rstrip(b"\r\n") + b"\n")
+        _check_clock(event.time)
     except AnnotationError as error:
         got = "" if error.got is None else f" (got {error.got})"
         raise BadLineError(f"{error.what}{got}"[:300]) from None
     except RecursionError:
         raise BadLineError("nested too deeply") from None
+    return event
 
 
 def _short(error: BaseException) -> str:
@@ -161,6 +167,12 @@ def _check_date(time: str) -> None:
         datetime.fromisoformat(time)
     except ValueError:
         raise AnnotationError("There is no such day.", got=time) from None
+
+
+def _check_clock(time: str) -> None:
+    """What is read leaves room above it: the next change has to be later, and still a time of this format."""
+    if time > _SURE and time > time_of(time_ns() // 1000 + _AHEAD):
+        raise AnnotationError("The time of a record is more than 50 years ahead.", got=time)
 
 
 _PATTERNS = (("id", _ID), ("session", _SESSION), ("time", _TIME))
@@ -229,17 +241,18 @@ def _pin(value: object) -> str:
     """The canonical text of a pinned example."""
     if not isinstance(value, dict) or value.keys() != {"text", "position"}:
         raise AnnotationError("A pinned example is a text and a position.", got=repr(value)[:80])
-    text, position = checked_text(value["text"], "A pinned text", TEXT_LIMIT), value["position"]
-    if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < 2**53:
-        raise AnnotationError("This is no position.", got=repr(position)[:80], expected="a whole number >= 0")
+    text, position = checked_text(value["text"], "A pinned text", TEXT_LIMIT), whole_number(value["position"])
+    if position is None or not 0 <= position < 2**53:
+        raise AnnotationError("This is no position.", got=repr(value["position"])[:80], expected="a whole number >= 0")
     return json.dumps({"position": position, "text": text}, sort_keys=True)
 
 
 def _rate(rater: object, score: object) -> list[Change]:
     rater = checked_name(rater, "A rater")
-    if score is not None and (isinstance(score, bool) or not isinstance(score, int) or score not in SCORES):
+    number = whole_number(score)
+    if score is not None and number not in SCORES:
         raise AnnotationError("This is no specificity rating.", got=repr(score)[:80], expected="0, 1, 2 or 3")
-    return [Change("ratings", rater, score)]
+    return [Change("ratings", rater, number)]
 
 
 def _explain(source: object, value: object) -> list[Change]:
@@ -271,7 +284,7 @@ def operation_of(texts: dict[str, Any], add: dict[str, Any], remove: dict[str, A
     stripped = {
         name: text.strip() if isinstance(text, str) and name == "label" else text for name, text in texts.items()
     }
-    op: dict[str, Any] = {"set": {name: text or None for name, text in stripped.items() if text is not None}}
+    op: dict[str, Any] = {"set": {name: _text(text) for name, text in stripped.items() if text is not None}}
     for verb, fields in (("add", add), ("remove", remove)):
         lists = {name: _as_list(name, value) for name, value in fields.items()}
         op[verb] = {name: each for name, each in lists.items() if each}
@@ -279,6 +292,10 @@ def operation_of(texts: dict[str, Any], add: dict[str, Any], remove: dict[str, A
     if not op:
         raise AnnotationError("Nothing was said.", expected="a label, a note, tags, stars, a pin or edits")
     return op
+
+
+def _text(text: Any) -> Any:
+    return None if isinstance(text, str) and not text else text
 
 
 def _as_list(name: str, value: Any) -> list[Any]:
@@ -292,6 +309,8 @@ def _as_list(name: str, value: Any) -> list[Any]:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = "2199-12-31T23:59:59.999999Z"
+_AHEAD = 50 * 8_766 * 3_600 * 10**6  # microseconds
+_SURE = "2076"  # times before are read even where the clock stands in 1970
 
 
 def time_of(microseconds: int) -> str:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from saewidgets.annotations.tables import Operation
+from saewidgets.annotations.dividing import Operation
 from saewidgets.errors import AnnotationError
 from saewidgets.results.annotation import Target
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from saewidgets.annotations.agreement import agreement_of
 from saewidgets.annotations.exchange import operations_of, write_annotations
 from saewidgets.annotations.fold import Fold
-from saewidgets.annotations.journal import Journal, own_name
+from saewidgets.annotations.journal import Journal, own_name, whole_path
 from saewidgets.annotations.observers import Observed
 from saewidgets.annotations.records import Event, checked_name, make_event, microseconds_of, operation_of, time_of
-from saewidgets.annotations.tables import annotations_frame
+from saewidgets.annotations.tables import annotations_frame, check_kind
 from saewidgets.errors import StoreError
 from saewidgets.results.agreement import Agreement
 from saewidgets.results.annotation import Annotation, Problem, Target
@@ -60,7 +60,7 @@ class AnnotationStore(Observed):
         self._lock = threading.RLock()
         self._fold = Fold()
         self._looked = -float("inf")
-        self._begin_session(Path(folder).expanduser().absolute())
+        self._begin_session(whole_path(folder))
 
     def __repr__(self) -> str:
         return f"AnnotationStore({str(self.folder)!r}, author={self.author!r})"
@@ -116,6 +116,7 @@ class AnnotationStore(Observed):
 
     def annotations(self, kind: str | None = None) -> tuple[Annotation, ...]:
         """Everything that has been said, target by target; of one kind only where it is named."""
+        check_kind(kind)
         self._look()
         with self._lock:
             return tuple(one for one in self._fold.values() if kind is None or one.target.kind == kind)
@@ -244,7 +245,8 @@ class AnnotationStore(Observed):
             AnnotationError: Not such a score, or no name.
             StoreError: It was not saved; it is kept in memory.
         """
-        self.write([(target, {"rate": {self.author if rater is None else rater: score}})])
+        name = self.author if rater is None else checked_name(rater, "A rater")
+        self.write([(target, {"rate": {name: score}})])
         return self.annotation(target)
 
     def undo(self) -> Target | None:
@@ -255,7 +257,8 @@ class AnnotationStore(Observed):
         """
         with self._lock:
             self._check_process()
-            last = next((each for each in reversed(self._mine) if not self._fold.undone(each)), None)
+            standing = (each for each in reversed(self._mine) if each in self._fold and not self._fold.undone(each))
+            last = next(standing, None)
             target = None if last is None else self._fold.target_of(last)
         if last is not None:
             self.write([(None, {"undo": last})])
@@ -324,12 +327,14 @@ class AnnotationStore(Observed):
         """Write to, and read from, another folder from now on; what was not saved is saved there.
 
         Raises:
-            StoreError: It cannot be written to.
+            StoreError: It cannot be read or written to; the store stays where it was.
         """
         with self._lock:
-            self._journal.move(Path(folder).expanduser().absolute())
-            self._journal.flush()
-            changed = self._read() | self._rebuild()
+            journal = self._journal.moved(whole_path(folder))
+            journal.look()
+            journal.flush()
+            self._journal, self._looked = journal, time.monotonic()
+            changed = self._rebuild()
         self._tell(changed)
 
     def _check_process(self) -> None:

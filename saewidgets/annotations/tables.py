@@ -6,11 +6,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
 
+from saewidgets.annotations.dividing import Operation, divided
+from saewidgets.annotations.records import changes_of
 from saewidgets.errors import AnnotationError
-from saewidgets.results.annotation import Annotation, Pin, Target
+from saewidgets.results.annotation import Annotation, Pin, Target, TargetKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
 FORMAT = "saewidgets annotations"
 VERSION = 1
 ROWS_LIMIT = 1_000_000
-FIELD_LIMIT = 1_000_000
+FIELD_LIMIT = 2**28
+"""Characters of a cell: pins have no bound of their own, and no file is larger."""
 
 TARGET_COLUMNS = ("kind", "model", "hook", "sae", "feature", "prompt", "position", "name")
 COLUMNS = (
@@ -27,7 +31,8 @@ COLUMNS = (
 )
 # What wrong data make Python say; each becomes an error that names the place.
 _WRONG = (AnnotationError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
-Operation = tuple[Target, dict[str, Any]]
+_NUMBER = re.compile(r"([0-9]{1,16})(\.0+)?")  # 7.0: as a spreadsheet writes a column with gaps
+_CSV = threading.Lock()  # the limit of a cell is the process's
 
 # A spreadsheet runs a cell that begins so; one quote before it makes it text, and more quotes stay what they are.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -72,27 +77,29 @@ def _guarded(value: object) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def from_csv(text: str, base: Target | None = None) -> list[Operation]:
+def from_csv(text: str, base: Target | None = None, d_sae: int | None = None) -> list[Operation]:
     """The operations that make what a CSV says; unknown columns are left out.
 
     Args:
         text: The file; its first row names the columns, at least ``feature`` and ``label``, or those of :func:`to_csv`.
         base: What a row without ``sae`` belongs to: a target whose model, hook and SAE are taken.
+        d_sae: Number of features of the SAE, where known.
 
     Raises:
         AnnotationError: Not such a table; names the line.
     """
-    former = csv.field_size_limit(FIELD_LIMIT)
     reader = csv.DictReader(io.StringIO(text), strict=True)
-    try:
-        return _rows(reader, base)
-    except (csv.Error, *_WRONG) as error:
-        raise _located(error, f"line {reader.line_num}") from error
-    finally:
-        csv.field_size_limit(former)
+    with _CSV:
+        former = csv.field_size_limit(FIELD_LIMIT)
+        try:
+            return _rows(reader, base, d_sae)
+        except (csv.Error, *_WRONG) as error:
+            raise _located(error, f"line {reader.line_num}") from error
+        finally:
+            csv.field_size_limit(former)
 
 
-def _rows(reader: csv.DictReader[str], base: Target | None) -> list[Operation]:
+def _rows(reader: csv.DictReader[str], base: Target | None, d_sae: int | None) -> list[Operation]:
     if not {"label", "note", "tags", "stars", "ratings", "pins", "explanations", "edits"} & set(
         reader.fieldnames or ()
     ):
@@ -104,8 +111,17 @@ def _rows(reader: csv.DictReader[str], base: Target | None) -> list[Operation]:
             raise AnnotationError("This table is too long.", expected=f"{ROWS_LIMIT:,} rows at most")
         cells = {name: _plain(value) for name, value in row.items() if isinstance(name, str) and value}
         if op := _operation(_of_cells(cells)):
-            operations.append((_target(cells, base), op))
+            operations += _checked(_target(cells, base), op, d_sae)
     return operations
+
+
+def _checked(target: Target, op: dict[str, Any], d_sae: int | None) -> Iterator[Operation]:
+    """The operation in as many parts as records need; an error where it cannot be kept."""
+    if d_sae is not None and target.feature is not None and target.feature >= d_sae:
+        raise AnnotationError("The file is about another SAE.", got=f"feature {target.feature}", expected=f"< {d_sae}")
+    for part in divided(target, op):
+        changes_of(part[1])
+        yield part
 
 
 def _plain(cell: str) -> str:
@@ -115,17 +131,31 @@ def _plain(cell: str) -> str:
 def _of_cells(cells: Mapping[str, str]) -> dict[str, Any]:
     """The cells as the values of :func:`to_json`."""
     said: dict[str, Any] = {name: cells[name] for name in ("label", "note", "edits") if name in cells}
-    said |= {name: [each.strip() for each in cells[name].split(";")] for name in ("tags", "stars") if name in cells}
-    if "ratings" in cells:
-        pairs = [each.strip().rpartition("=") for each in cells["ratings"].split(";")]
-        said["ratings"] = {rater: int(score) for rater, _, score in pairs}
+    said |= {name: found for name in ("tags", "stars") if (found := _parts(cells.get(name, "")))}
+    pairs = [each.rpartition("=") for each in _parts(cells.get("ratings", ""))]
+    for rater, sign, score in pairs:
+        if not sign or not _NUMBER.fullmatch(score.strip()):
+            got = repr(f"{rater}{sign}{score}")[:80]
+            raise AnnotationError("A rating is a name, '=' and a score.", got=got, expected="such as ann=3; bob=2")
+    said["ratings"] = {rater: _whole(score) for rater, _, score in pairs}
     said |= {name: json.loads(cells[name]) for name in ("pins", "explanations") if name in cells}
     return said
 
 
+def _parts(cell: str) -> list[str]:
+    """What stands between semicolons; one at the end is none."""
+    return [part for each in cell.split(";") if (part := each.strip())]
+
+
+def _whole(cell: str) -> int | str:
+    """A whole number; what is none as it stands."""
+    found = _NUMBER.fullmatch(cell.strip())
+    return int(found[1]) if found else cell
+
+
 def _target(cells: Mapping[str, str], base: Target | None) -> Target:
     parts: dict[str, Any] = {name: cells[name] for name in TARGET_COLUMNS if name in cells}
-    parts |= {name: int(parts[name]) for name in ("feature", "position") if name in parts}
+    parts |= {name: _whole(parts[name]) for name in ("feature", "position") if name in parts}
     parts.setdefault("kind", "feature")
     if parts["kind"] in {"token", "example", "ranking"}:
         parts.setdefault("prompt", "")
@@ -163,7 +193,7 @@ def to_json(annotations: Sequence[Annotation]) -> str:
     return json.dumps({"format": FORMAT, "version": VERSION, "annotations": said}, indent=1, sort_keys=True) + "\n"
 
 
-def from_json(text: str, base: Target | None = None) -> list[Operation]:
+def from_json(text: str, base: Target | None = None, d_sae: int | None = None) -> list[Operation]:
     """The operations that make what :func:`to_json` wrote; it may come from a stranger.
 
     Raises:
@@ -175,10 +205,24 @@ def from_json(text: str, base: Target | None = None) -> list[Operation]:
         for n, one in enumerate(_entries(json.loads(text))):
             place = f"annotation {n + 1}"
             if op := _operation({name: value for name, value in one.items() if value}):
-                operations.append((target_from(one["target"], base), op))
+                operations += _checked(target_from(one["target"], base), op, d_sae)
     except _WRONG as error:
         raise _located(error, place) from error
     return operations
+
+
+def check_kind(kind: object) -> None:
+    """Refuse what is no kind of target; None stands for all kinds.
+
+    Raises:
+        AnnotationError: There is no such kind; names those that there are.
+
+    Example:
+        >>> check_kind("feature")
+    """
+    kinds = get_args(TargetKind)
+    if kind is not None and kind not in kinds:
+        raise AnnotationError("There is no such kind.", got=repr(kind)[:80], expected=", ".join(kinds))
 
 
 def _entries(data: Any) -> Sequence[Any]:

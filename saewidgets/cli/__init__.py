@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except SaewidgetsError as error:
-        print("\n".join(one_line(line) for line in str(error).split("\n")), file=sys.stderr)
+        print(in_words(error), file=sys.stderr)
         return 1
     except BrokenPipeError:  # | head
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the interpreter's last flush
@@ -37,6 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def in_words(error: SaewidgetsError) -> str:
+    """An error as lines for a terminal; what a stranger wrote stays on its line."""
+    return "\n".join(one_line(line) for line in str(error).split("\n"))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,16 +7,25 @@ whose state they do not know. It also holds scripts, which JupyterLab runs when 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from json.decoder import JSONDecoder
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from saewidgets.annotations.exchange import write_file
-from saewidgets.errors import LoadError
+from saewidgets.cli import in_words
+from saewidgets.errors import LoadError, SaewidgetsError
 
 BYTES_LIMIT = 2**30
+STATE = "application/vnd.jupyter.widget-state+json"
 _SPACE = " \t\r\n"
+
+# Where a notebook may hold widget state: what goes is True; a list stands for each of its entries.
+_METADATA = {"widgets": True, STATE: True}
+_OUTPUT = {"data": {STATE: True}, "metadata": {STATE: True}, STATE: True}
+_SHEET = {"metadata": _METADATA, "cells": [{"metadata": _METADATA, "outputs": [_OUTPUT]}]}
+_NOTEBOOK = {**_SHEET, "worksheets": [_SHEET]}  # worksheets: nbformat 3
 
 
 class _Member(NamedTuple):
@@ -29,21 +38,26 @@ class _Member(NamedTuple):
 
 
 def clean_notebooks(paths: Sequence[str], only_check: bool) -> int:
-    """Clean notebooks in place; 1 where ``only_check`` and there is something to clean."""
-    dirty = 0
+    """Clean notebooks in place; 1 where one could not be, or where ``only_check`` and there is something to clean."""
+    dirty = failed = 0
     for each in paths:
         path = Path(each)
-        before = read_notebook(path)
-        after = cleaned(before, path.name)
+        try:
+            before = read_notebook(path)
+            after = cleaned(before, str(path))
+            if after != before and not only_check:
+                write_file(path, after)
+        except SaewidgetsError as error:
+            failed += 1
+            print(in_words(error), file=sys.stderr)
+            continue
         dirty += after != before
         if after == before:
             print(f"{path}: no widget state")
-        elif only_check:
-            print(f"{path}: {len(before) - len(after):,} bytes of widget state")
         else:
-            write_file(path, after)
-            print(f"{path}: removed {len(before) - len(after):,} bytes of widget state")
-    return 1 if only_check and dirty else 0
+            removed = "" if only_check else "removed "
+            print(f"{path}: {removed}{len(before) - len(after):,} bytes of widget state")
+    return 1 if failed or (only_check and dirty) else 0
 
 
 def read_notebook(path: Path) -> bytes:
@@ -63,7 +77,10 @@ def read_notebook(path: Path) -> bytes:
 
 
 def cleaned(data: bytes, name: str = "the file") -> bytes:
-    """A notebook's bytes without ``metadata.widgets``; the same bytes where it has none.
+    """A notebook's bytes without widget state; the same bytes where it has none.
+
+    State is ``metadata.widgets`` of the notebook, of a worksheet (nbformat 3) or of a cell, and what has the MIME type
+    of widget state in metadata or in an output.
 
     Raises:
         LoadError: Not a notebook; nothing of it is guessed.
@@ -84,30 +101,55 @@ def cleaned(data: bytes, name: str = "the file") -> bytes:
         raise LoadError("This is not a notebook.", got=name, expected="a JSON object with 'nbformat' and 'cells'")
     if not isinstance(parsed.get("metadata", {}), dict):
         raise LoadError("This is not a notebook.", got=f"{name}: its metadata is no object")
-    for member in reversed([each for each in _members(body, _skip(body, 0)) if each.key == "metadata"]):
-        if body[member.value] == "{":
-            body = _without(body, member.value, "widgets")
-    expected = {**parsed, "metadata": {k: v for k, v in parsed["metadata"].items() if k != "widgets"}} if (
-        "metadata" in parsed
-    ) else parsed  # fmt: skip
-    if json.loads(body, parse_constant=str) != expected:
+    kept, end = [], 0
+    for start, stop in _state(body, _skip(body, 0), _NOTEBOOK):
+        kept.append(body[end:start])
+        end = stop
+    body = "".join([*kept, body[end:]])
+    if json.loads(body, parse_constant=str) != _without(parsed, _NOTEBOOK):
         raise LoadError("This notebook cannot be cleaned safely; it was left as it is.", got=name)
     return (text[: len(text) - len(text.removeprefix("\ufeff"))] + body).encode()
 
 
-def _without(text: str, start: int, key: str) -> str:
-    """The text without the members of that name of the object that begins at ``start``; one comma goes with each."""
-    while True:
-        members = list(_members(text, start))
-        n = next((n for n, member in enumerate(members) if member.key == key), None)
-        if n is None:
-            return text
-        if n > 0:
-            text = text[: members[n - 1].end] + text[members[n].end :]
-        elif len(members) > 1:
-            text = text[: members[0].start] + text[members[1].start :]
+def _without(value: Any, where: Any) -> Any:
+    """A JSON value without the state in it."""
+    if isinstance(value, dict) and isinstance(where, dict):
+        return {key: _without(each, where.get(key)) for key, each in value.items() if where.get(key) is not True}
+    if isinstance(value, list) and isinstance(where, list):
+        return [_without(each, where[0]) for each in value]
+    return value
+
+
+def _state(text: str, start: int, where: Any) -> Iterator[tuple[int, int]]:
+    """Where the text of the state begins and ends, in order; one comma goes with each member."""
+    if text[start] == "[" and isinstance(where, list):
+        for at in _entries(text, start):
+            yield from _state(text, at, where[0])
+    if text[start] != "{" or not isinstance(where, dict):
+        return
+    members = list(_members(text, start))
+    goes = [where.get(member.key) is True for member in members]
+    if members and all(goes):
+        yield start + 1, _skip(text, members[-1].end)
+        return
+    for n, member in enumerate(members):
+        if not goes[n]:
+            yield from _state(text, member.value, where.get(member.key))
+        elif all(goes[:n]):
+            yield member.start, members[n + 1].start
         else:
-            text = text[: start + 1] + text[_skip(text, members[0].end) :]
+            yield members[n - 1].end, member.end
+
+
+def _entries(text: str, start: int) -> Iterator[int]:
+    """Where the entries of the JSON list that begins at ``start`` begin; the text is known to be valid JSON."""
+    decoder = JSONDecoder()
+    at = _skip(text, start + 1)
+    while text[at] != "]":
+        yield at
+        at = _skip(text, decoder.raw_decode(text, at)[1])
+        if text[at] == ",":
+            at = _skip(text, at + 1)
 
 
 def _members(text: str, start: int) -> Iterator[_Member]:

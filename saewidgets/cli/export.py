@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from saewidgets.cli.execute import run_and_export
-from saewidgets.errors import StoreError
+from saewidgets.errors import LoadError, StoreError
 from saewidgets.export.notebook import exported, write
+from saewidgets.views.files import named
 
 
 def export_file(notebook: str, out: str | None, *, execute: bool = False) -> int:
     """Write a notebook as a page, beside it unless told where; where asked, run it first."""
-    source = Path(notebook).expanduser()
-    target = Path(out).expanduser() if out else source.with_suffix(".html")
+    source = named(notebook, LoadError)
+    target = named(out) if out else source.with_suffix(".html")
     if target.resolve() == source.resolve():
         raise StoreError("The page would replace the notebook.", got=target, do="name another file with --out")
     if execute:
@@ -24,7 +23,7 @@ def export_file(notebook: str, out: str | None, *, execute: bool = False) -> int
     write(made, target)
     print(f"{target}: {target.stat().st_size:,} bytes, {made.n_live} live views")
     if made.n_static and execute:
-        print(f"{made.n_static} more are static pictures: not views of saewidgets, or closed when the notebook ended")
+        print(f"{made.n_static} more are static pictures: they were closed when the notebook ended")
     elif made.n_static:
         why = "the notebook does not hold their state, or another version saved it"
         print(f"{made.n_static} more are static pictures: {why}. --execute, which runs the notebook, needs none")

@@ -18,13 +18,14 @@ from saewidgets.export.page import Places, page
 from saewidgets.export.prose import code_html, markdown_html
 from saewidgets.export.style import STYLE
 from saewidgets.export.views import Views, recording
+from saewidgets.views.files import named, write_bytes
 
 BYTES_LIMIT = 2**28
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A notebook as a page: its text, how many views live in it, and how many are only their static twins."""
+    """A notebook as a page: its text, how many of our views live in it, and how many are only their static twins."""
 
     html: str
     n_live: int
@@ -65,8 +66,8 @@ def export_notebook(
         >>> import saewidgets as sw
         >>> sw.export_notebook("01_explore.ipynb", "01_explore.html")  # doctest: +SKIP
     """
-    target = Path(path).expanduser()
-    if not isinstance(nb, Mapping) and target.resolve() == Path(nb).expanduser().resolve():
+    target = named(path)
+    if not isinstance(nb, Mapping) and target.resolve() == named(nb, LoadError).resolve():
         raise StoreError("The page would replace the notebook.", got=target, do="name another file")
     token = recording.set(recorded)
     try:
@@ -77,11 +78,7 @@ def export_notebook(
 
 def write(made: Exported, target: Path) -> Path:
     """Write a page; see :func:`export_notebook`."""
-    try:
-        target.write_bytes(made.html.encode("utf-8", "replace"))
-    except OSError as error:
-        raise StoreError("The page was not written.", got=f"{target}: {error.strerror or error}") from error
-    return target
+    return write_bytes(made.html.encode("utf-8", "replace"), target)
 
 
 def exported(nb: str | os.PathLike[str] | Mapping[str, Any], file: Path | None = None) -> Exported:
@@ -90,8 +87,8 @@ def exported(nb: str | os.PathLike[str] | Mapping[str, Any], file: Path | None =
     if missing:
         do = 'pip install "saewidgets[export]"'
         raise MissingPackageError("Exporting a notebook needs nbconvert.", got=f"no {', '.join(missing)}", do=do)
-    file = file if isinstance(nb, Mapping) else Path(nb).expanduser()
-    notebook = nb if isinstance(nb, Mapping) else _read(Path(nb).expanduser())
+    file = file if isinstance(nb, Mapping) else named(nb, LoadError)
+    notebook = nb if isinstance(nb, Mapping) else _read(named(nb, LoadError))
     cells = _cells(notebook, file)
     places = Places()
     views = Views(notebook, places)

@@ -55,14 +55,15 @@ def _output(output: Mapping[str, Any], views: Views, after_twin: bool) -> str:
 def _widget(data: Mapping[str, Any], views: Views, after_twin: bool) -> str:
     """A live view: ours where its state is known; nothing where its twin stands before it; else another form of it."""
     bundle = data[WIDGET]
-    place = views.place(bundle.get("model_id") if isinstance(bundle, Mapping) else None)
+    model_id = bundle.get("model_id") if isinstance(bundle, Mapping) else None
+    place = views.place(model_id)
     if place:
         rest = next((shown for shown in _forms(data, views, texts=False) if shown), "")
         return rest + place
-    views.n_static += 1
+    other = "" if after_twin else next((shown for shown in _forms(data, views) if shown), "")
+    views.n_static += after_twin or "saew-twin" in other or views.is_ours(model_id)
     if after_twin:
         return ""
-    other = next((shown for shown in _forms(data, views) if shown), "")
     return f'{other}<p class="note">A live view stood here. It needs a running kernel.</p>'
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import struct
 import weakref
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -75,6 +76,12 @@ class Views:
         self.n_live += 1
         return self.places.place(saved)
 
+    def is_ours(self, model_id: object) -> bool:
+        """Whether the notebook's state says that it is one of our views, of whatever version."""
+        model = self.state.get(model_id) if isinstance(model_id, str) else None
+        state = model.get("state") if isinstance(model, Mapping) else None
+        return isinstance(state, Mapping) and bool(_OURS.fullmatch(str(state.get("_anywidget_id"))))
+
     def fresh_twin(self, source: str) -> str | None:
         """The twin of a view of this kernel as it stands now, where a text begins as its former twin."""
         found = _TWIN.match(source)
@@ -135,7 +142,26 @@ def _view(model: Mapping[str, Any], state: Mapping[str, Any]) -> SavedView | Non
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         return None
     values.pop(RECORDED, None)  # only a kernel records
-    return SavedView(values, *files)
+    return SavedView(values, *files) if _has_its_data(values, files[0]) else None
+
+
+def _has_its_data(values: Mapping[str, Any], script: str) -> bool:
+    """Whether the results that a view says it has are there and begin as ours do; else its twin shows more."""
+    status = values.get("status")
+    done = not isinstance(status, Mapping) or status.get("state") == "done"
+    if done and '"_data"' in script and not values.get("_data"):
+        return False
+    return all(_begins_well(value) for value in values.values() if isinstance(value, bytes) and value)
+
+
+def _begins_well(data: bytes) -> bool:
+    """Whether bytes are one of our buffers: u32 magic, version, bytes of the header, n; the header; columns of n."""
+    try:
+        magic, version, length, n = struct.unpack_from("<4s3I", data)
+        header = json.loads(data[16 : 16 + length])
+    except (struct.error, ValueError, RecursionError):
+        return False
+    return magic[:3] == b"SAE" and version == 1 and isinstance(header, dict) and 16 + length + 2 * n <= len(data)
 
 
 @lru_cache(maxsize=32)

@@ -2,88 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import weakref
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from saewidgets.annotations import DEFAULT_FOLDER, AnnotationStore, open_store
 from saewidgets.annotations.exchange import operations_of, write_annotations, write_file
 from saewidgets.annotations.neuronpedia import to_neuronpedia
 from saewidgets.errors import AnnotationError, SaewidgetsError, UnknownNameError
-from saewidgets.lab.holdings import Holdings
-from saewidgets.results import Annotation, Ranking, Target
-from saewidgets.saes import SAE
-from saewidgets.steering.edits import Edit
-from saewidgets.steering.serialize import edits_from_json, edits_to_json
+from saewidgets.lab.keeping import Keeping
+from saewidgets.results import Annotation, FeatureId, Ranking, RankingBatch, Target
+from saewidgets.results.annotation import NAME_LIMIT
+from saewidgets.steering.edits import Edit, as_edits, named
+from saewidgets.steering.serialize import edits_from_json, edits_to_json, saes_from_json
 
 
-class FeatureLabels(Mapping[int, str]):
-    """The labels of one SAE's features, read from the lab's annotations as they stand; views read ``sae.labels``."""
-
-    def __init__(self, lab: Annotating, sae: SAE) -> None:
-        self._lab = weakref.ref(lab)
-        self._sae = weakref.ref(sae)
-        self._made: tuple[AnnotationStore, int, dict[int, str]] | None = None
-
-    def now(self) -> dict[int, str]:
-        """All labels as they stand, not to be changed; no SAE is hashed where nothing has been said."""
-        lab, sae = self._lab(), self._sae()
-        if lab is None or sae is None or not len(lab.annotations):
-            return {}
-        store, version = lab.annotations, lab.annotations.version
-        if self._made is None or self._made[0] is not store or self._made[1] != version:
-            self._made = (store, version, store.labels(sae.hook, sae.content_hash))
-        return self._made[2]
-
-    def __getitem__(self, feature: Any) -> str:
-        return self.now()[feature]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(sorted(self.now()))
-
-    def __len__(self) -> int:
-        return len(self.now())
-
-    def __reduce__(self) -> tuple[type[dict], tuple[dict[int, str]]]:
-        return dict, (dict(self),)  # a copy, or a pickle, of an SAE has the labels that stood then
-
-    def __repr__(self) -> str:
-        return f"FeatureLabels of {len(self)} features"
-
-
-class Annotating(Holdings):
+class Annotating(Keeping):
     """The part of a :class:`saewidgets.Lab` that keeps what people say."""
-
-    _annotations: AnnotationStore | None = None
-
-    @property
-    def annotations(self) -> AnnotationStore:
-        """Where labels, notes, ratings and presets are kept: by default the folder ``saewidgets_annotations``.
-
-        That is beside the notebook; it is made at the first write. A path, or a store, may be assigned. Labs that use
-        the same folder share one store, and hear of each other's changes.
-
-        Example:
-            >>> lab.annotations = "my_notes"  # doctest: +SKIP
-            >>> lab.annotations.to_frame()  # doctest: +SKIP
-        """
-        if self._annotations is None:
-            self._annotations = open_store(DEFAULT_FOLDER)
-        return self._annotations
-
-    @annotations.setter
-    def annotations(self, where: Any) -> None:
-        if not isinstance(where, AnnotationStore | str | os.PathLike):
-            raise AnnotationError("This is no place for annotations.", got=repr(where)[:80], expected="a folder")
-        self._annotations = where if isinstance(where, AnnotationStore) else open_store(where)
-
-    def _hold(self, name: str, sae: SAE, model: str) -> None:
-        # Views ask an SAE for its labels; those that a user has put there stay.
-        if isinstance(vars(sae).get("labels"), FeatureLabels | None):
-            vars(sae)["labels"] = FeatureLabels(self, sae)
-        super()._hold(name, sae, model)
 
     def target(
         self, what: Any = None, *, prompt: str | None = None, position: int | None = None, preset: str | None = None,
@@ -99,33 +35,48 @@ class Annotating(Holdings):
             sae: SAE of a bare index, and whose model is meant; by default the default one.
 
         Raises:
-            AnnotationError: These do not go together.
+            AnnotationError: These do not go together, or it is something else; the text has fewer tokens.
             FeatureIndexError: There is no such feature.
-            UnknownNameError: There is no such SAE.
+            UnknownNameError: There is no such SAE, or one of the ranking's has left the lab.
 
         Example:
             >>> lab.target("mid/7"), lab.target(prompt="in Paris", position=2)  # doctest: +SKIP
         """
-        if isinstance(what, Target):
-            return what
-        if isinstance(what, Ranking):
-            return self._ranking_target(what)
+        given = {"prompt": prompt, "position": position, "preset": preset, "sae": sae}
+        given = {part: value for part, value in given.items() if value is not None}
+        if isinstance(what, Target | Ranking):
+            _go_together("a ranking" if isinstance(what, Ranking) else "a target", given, ())
+            return what if isinstance(what, Target) else self._ranking_target(what)
         if what is None:
             model = self._reads[self.sae_name(sae)] if sae is not None or self._saes else next(iter(self._slots), "")
             if preset is not None:
+                _go_together("a preset", given, ("preset", "sae"))
                 return Target("preset", model, name=preset)
-            return Target("token", model, prompt=prompt, position=position)
+            return _within(Target("token", model, prompt=prompt, position=position))
+        if not isinstance(what, str | FeatureId | Integral):
+            raise AnnotationError(
+                "This cannot be annotated.", got=repr(what)[:80],
+                expected="a feature such as 'sae/7', one Ranking, or None with prompt= and position=, or with preset=",
+                do="annotate the rankings of a batch one by one" if isinstance(what, RankingBatch) else None,
+            )  # fmt: skip
         found = self.feature_id(what, sae)
+        of_sae = ("sae",) if sae == found.sae else ()
+        _go_together(f"feature {found}", given, of_sae if prompt is None else (*of_sae, "prompt", "position"))
         held = self._saes[found.sae]
         own = (self._reads[found.sae], held.hook, held.content_hash, int(found.index))
-        return Target("feature", *own) if prompt is None else Target("example", *own, prompt, position)
+        return Target("feature", *own) if prompt is None else _within(Target("example", *own, prompt, position))
 
     def _ranking_target(self, ranking: Ranking) -> Target:
-        only = ranking.saes[0] if len(ranking.saes) == 1 else None
-        held = self._saes.get(only) if only is not None else None
-        hook, sae = ("", "") if held is None else (held.hook, held.content_hash)
+        """Of several SAEs all are named, sorted, so that a ranking of other SAEs is another one."""
+        own = []
+        for name, hook in zip(ranking.saes, ranking.hooks, strict=True):
+            held = self._saes[self.sae_name(name)]
+            if held.hook != hook:
+                raise UnknownNameError("The ranking is of an SAE that has left the lab.", got=f"'{name}' at {hook}")
+            own.append((held.content_hash, hook))
+        saes, hooks = (_joined(parts) for parts in zip(*sorted(own), strict=True))
         prompt, position = ranking.prompt_tokens.text, ranking.position
-        return Target("ranking", ranking.model, hook, sae, None, prompt, position, ranking.metric)
+        return Target("ranking", ranking.model, hooks, saes, None, prompt, position, ranking.metric)
 
     def annotation(self, what: Any, **which: Any) -> Annotation:
         """All that has been said about a feature, a token, an example, a ranking or a preset.
@@ -227,9 +178,7 @@ class Annotating(Holdings):
         base = self.target(0, sae=name)
         return len(self.annotations.write(operations_of(path, base, source, held.d_sae, decode=decode, bos=bos)))
 
-    def export_annotations(
-        self, path: str | Path, sae: str | None = None, neuronpedia: tuple[str, str] | None = None
-    ) -> None:
+    def export_annotations(self, path: str | Path, sae: str | None = None, neuronpedia: Any = None) -> None:
         """Write annotations to one file, ``.csv`` or ``.json``.
 
         Args:
@@ -239,9 +188,13 @@ class Annotating(Holdings):
                 of ``sae`` in its format.
 
         Raises:
-            AnnotationError: Another ending.
+            AnnotationError: Another ending, or names that are no pair.
             StoreError: It cannot be written.
         """
+        pair = isinstance(neuronpedia, tuple | list) and [type(each) for each in neuronpedia] == [str, str]
+        if neuronpedia is not None and not pair:
+            names = "the names of model and SAE, such as ('gpt2-small', '6-res-jb')"
+            raise AnnotationError("This is no pair of names.", got=repr(neuronpedia)[:80], expected=names)
         found: Sequence[Annotation] = self.annotations.annotations()
         if sae is not None or neuronpedia is not None:
             held = self._saes[self.sae_name(sae)]
@@ -254,18 +207,34 @@ class Annotating(Holdings):
     def save_preset(self, name: str, edits: Edit | Sequence[Edit], note: Any = None) -> Annotation:
         """Keep edits under a name, in the same files.
 
+        Hook point and content hash of the SAEs that they name are kept with them; a bare number is one of the default
+        SAE.
+
+        Raises:
+            EditError: These are no edits.
+            FeatureIndexError: What is edited is not the name of a feature.
+            UnknownNameError: A bare number, where there is no SAE.
+
         Example:
             >>> lab.save_preset("calm", [sw.steering.set("mid/7", 4)])  # doctest: +SKIP
             >>> lab.generate("I feel", lab.preset("calm"))  # doctest: +SKIP
         """
-        text = edits_to_json([edits] if isinstance(edits, Edit) else list(edits))
+        saes: dict[str, tuple[str, str]] = {}
+
+        def known(feature: FeatureId | str | int) -> FeatureId:
+            found = FeatureId.parse(feature, self.default_sae if "/" not in str(feature) else None)
+            if (held := self._saes.get(found.sae)) is not None:
+                saes[found.sae] = (held.hook, held.content_hash)
+            return found
+
+        text = edits_to_json([named(edit, known) for edit in as_edits(edits)], saes)
         return self.annotations.annotate(self.target(preset=name), note=note, edits=text)
 
     def preset(self, name: str) -> list[Edit]:
-        """The edits that were kept under a name.
+        """The edits that were kept under a name; they name their SAEs as this lab does.
 
         Raises:
-            UnknownNameError: There are none.
+            UnknownNameError: There are none, or the lab does not hold an SAE that they were kept with.
             EditError: What is kept there is no list of edits.
         """
         kept = self.annotation(None, preset=name).edits
@@ -273,7 +242,26 @@ class Annotating(Holdings):
             raise UnknownNameError(
                 "There is no such preset.", got=repr(name), expected=", ".join(self.presets) or "none"
             )
-        return edits_from_json(kept)
+        edits = edits_from_json(kept)
+        here = {own: self._name_here(own, *what) for own, what in saes_from_json(kept).items()}
+
+        def known(feature: FeatureId | str | int) -> FeatureId:
+            found = FeatureId.parse(feature)
+            return FeatureId(here.get(found.sae, found.sae), found.index)
+
+        return [named(edit, known) for edit in edits] if any(own != name for own, name in here.items()) else edits
+
+    def _name_here(self, name: str, hook: str, content_hash: str) -> str:
+        """The name of the SAE with this content; of several its own name, then one whose maxima are known."""
+        for one in sorted(self._saes, key=lambda held: (held != name, self._saes[held].reference_max is None)):
+            if self._saes[one].hook == hook and self._saes[one].content_hash == content_hash:
+                return one
+        raise UnknownNameError(
+            "The lab does not hold the SAE that this preset steers.",
+            got=f"an SAE once named '{name}', at {hook}, hash {content_hash[:12]}"[:200],
+            expected=f"one of that content; here are {', '.join(map(repr, self._saes)) or 'none'}",
+            do="add it with lab.add_sae(...)",
+        )
 
     @property
     def presets(self) -> tuple[str, ...]:
@@ -285,3 +273,27 @@ class Annotating(Holdings):
         return tuple(
             one.target.name for one in self.annotations.annotations("preset") if one.edits and one.target.model == model
         )
+
+
+def _go_together(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    odd = [f"{part}={value!r}"[:80] for part, value in given.items() if part not in known]
+    if odd:
+        raise AnnotationError(
+            "These do not go together.", got=f"{what} with {', '.join(odd)}",
+            expected="a feature, and for an example prompt= and position=; a ranking alone; None with prompt= and "
+            "position= (a token), or with preset=; sae= is that of the feature",
+        )  # fmt: skip
+
+
+def _within(target: Target) -> Target:
+    """The target, if its text can have so many tokens: each has a byte, and at most one special one before it."""
+    most = 2 * len((target.prompt or "").encode())
+    if target.position is not None and target.position > most:
+        raise AnnotationError("The prompt has no such position.", got=target.position, expected=f"{most} at most")
+    return target
+
+
+def _joined(parts: Iterable[str]) -> str:
+    """Several names as one that a target can hold."""
+    text = ",".join(parts)
+    return text if len(text) <= NAME_LIMIT else hashlib.sha256(text.encode()).hexdigest()

@@ -20,11 +20,11 @@ from saewidgets.index.feature_index import FeatureIndex, Source
 from saewidgets.index.folders import as_path, discard, folder_for, folder_name
 from saewidgets.index.geometry import Geometry
 from saewidgets.index.settings import BATCH_TOKENS, BATCH_TOKENS_CPU, Settings, check_reporting
-from saewidgets.lab.holdings import Holdings
+from saewidgets.lab.keeping import Keeping
 from saewidgets.results import Activations, FeatureStats
 
 
-class Indexing(Holdings):
+class Indexing(Keeping):
     """The part of a :class:`saewidgets.Lab` that knows features over a corpus."""
 
     def __init__(self, model: Any, name: str | None = None) -> None:
@@ -187,8 +187,7 @@ class Indexing(Holdings):
         self._check_model(index, name)
         owner = weakref.ref(index)
         index.bind(lambda: self._source_of(owner(), name))
-        labels = vars(held).get("labels")
-        index.labels = labels if isinstance(labels, Mapping) else dict(enumerate(labels or ()))
+        index.labels = self.labels_of(name)
         self._indexes[name] = index
         if held.density is None:
             held.density = index.density.astype("float32")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, overload
+
+import numpy as np
 
 from saewidgets.analysis.ablation import MEMORY, goes_on
 from saewidgets.analysis.activations import activations
@@ -13,12 +16,12 @@ from saewidgets.analysis.attention import attention
 from saewidgets.analysis.attribution import STEPS
 from saewidgets.analysis.ranking import Ranker
 from saewidgets.errors import MismatchError, SaewidgetsError, UnknownNameError
-from saewidgets.lab.holdings import Holdings
+from saewidgets.lab.keeping import FeatureLabels, Keeping
 from saewidgets.models import LanguageModel, split_prompts
 from saewidgets.results import Activations, ActivationsBatch, Attention, Ranking, RankingBatch, Tokens
 
 
-class Questions(Holdings):
+class Questions(Keeping):
     """The part of a :class:`saewidgets.Lab` that reads prompts."""
 
     @overload
@@ -57,6 +60,8 @@ class Questions(Holdings):
         prompts, several = split_prompts(prompt)
         tokens = [_tokens_of(model, each, held.prepend_bos, n if several else None) for n, each in enumerate(prompts)]
         found = activations(model, held, tokens, sae_name=name, mask_special=mask_special)
+        if labels := self._labels_now(name):
+            found = tuple(replace(each, labels=_labels_on(labels, each.indices)) for each in found)
         return ActivationsBatch(found) if several else found[0]
 
     def attention(self, prompt: Any, layer: Any, *, model: Any = None) -> Attention:
@@ -168,10 +173,11 @@ class Questions(Holdings):
         prompts, several = split_prompts(prompt)
 
         def one(prompt: Any, target: Any, baseline: Any, position: Any, progress: Any) -> Ranking:
-            return self.ranker(prompt, sae, mask_special).rank(
+            found = self.ranker(prompt, sae, mask_special).rank(
                 target, baseline, position=position, method=method, scope=scope, metric=metric, steps=steps,
                 max_ablations=max_ablations, memory=memory, on_progress=progress,
             )  # fmt: skip
+            return self._labelled(found)
 
         if not several:
             return one(prompt, target, baseline, position, on_progress)
@@ -187,6 +193,26 @@ class Questions(Holdings):
             what = f"Interrupted after {len(found)} of {len(prompts)} prompts; the result holds what was computed."
             warnings.warn(what, stacklevel=2)
         return RankingBatch(tuple(found))
+
+    def _labels_now(self, sae: str) -> Mapping[int, str]:
+        """The labels of an SAE's features; no SAE is hashed where nothing has been said of anything."""
+        labels = self.labels_of(sae) if sae in self._saes else {}
+        return labels.now() if isinstance(labels, FeatureLabels) else labels
+
+    def _labelled(self, ranking: Ranking) -> Ranking:
+        """With the labels of its features as they stand."""
+        named: dict[str, str] = {}
+        for i, name in enumerate(ranking.saes):
+            if labels := self._labels_now(name):
+                found = _labels_on(labels, ranking.features[ranking.sae_index == i])
+                named |= {f"{name}/{feature}": label for feature, label in found.items()}
+        return replace(ranking, labels=named) if named else ranking
+
+
+def _labels_on(labels: Mapping[int, str], features: np.ndarray) -> dict[int, str]:
+    """Those of the features of a result [nnz]."""
+    fires = np.flatnonzero(np.bincount(features)) if len(features) else features
+    return {feature: str(labels[feature]) for feature in fires.tolist() if labels.get(feature)}
 
 
 def _one_each(value: Any, prompts: list[Any]) -> list[Any]:

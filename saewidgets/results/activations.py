@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
@@ -59,6 +59,7 @@ class Activations(Snapshot):
         n_nonfinite: How many NaN or infinite activations were set aside.
         reference_max: Largest activation of each feature on the SAE's reference sample, float32 [d_sae], where known;
             the unit of colour scales and of strengths.
+        labels: What people called the features in it when it was made, by feature.
 
     Example:
         >>> import saewidgets as sw
@@ -76,6 +77,7 @@ class Activations(Snapshot):
     hook: str
     n_nonfinite: int = 0
     reference_max: np.ndarray | None = None
+    labels: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def tokens(self) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -130,6 +130,7 @@ class Ranking(Snapshot):
         completeness_error: Integrated gradients: how far the attributions miss M(x) - M(all features off), as a
             fraction of it.
         blocks_above_only: False where the architecture needs a full forward pass for each batch of ablations.
+        labels: What people called the features in it when it was made, by name, such as "mid/7".
 
     Example:
         >>> import saewidgets as sw
@@ -159,6 +160,7 @@ class Ranking(Snapshot):
     stopped: bool = False
     completeness_error: float | None = None
     blocks_above_only: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tokens(self) -> tuple[str, ...]:

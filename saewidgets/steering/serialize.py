@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -18,15 +18,20 @@ WITH_VALUE = ("add", "set", "scale", "set_if_active")
 KEPT = ("label", "model", "n_positive", "n_negative")
 
 
-def edits_to_json(edits: Sequence[Edit]) -> str:
+def edits_to_json(edits: Sequence[Edit], saes: Mapping[str, tuple[str, str]] | None = None) -> str:
     """A list of edits as JSON text; a vector travels with its numbers.
+
+    Args:
+        edits: The edits.
+        saes: Hook point and content hash of the SAEs that they name, by that name, where they shall be kept too.
 
     Example:
         >>> from saewidgets.steering import ablate
         >>> edits_from_json(edits_to_json([ablate("mid/7")]))[0].formula
         'x - f d'
     """
-    return json.dumps({"version": VERSION, "edits": [_to_dict(edit) for edit in edits]}, indent=1)
+    data: dict[str, Any] = {"version": VERSION, "edits": [_to_dict(edit) for edit in edits]}
+    return json.dumps(data | ({"saes": saes} if saes else {}), indent=1)
 
 
 def edits_from_json(text: str) -> list[Edit]:
@@ -44,6 +49,23 @@ def edits_from_json(text: str) -> list[Edit]:
         if isinstance(error, EditError):
             raise
         raise EditError("This is no list of edits.", got=f"{type(error).__name__}: {error}"[:200]) from error
+
+
+def saes_from_json(text: str) -> dict[str, tuple[str, str]]:
+    """Hook point and content hash of the SAEs that edits name, by that name; none where the text does not say.
+
+    Raises:
+        EditError: They are no such pairs.
+
+    Example:
+        >>> saes_from_json(edits_to_json([], {"mid": ("blocks.8.hook_resid_pre", "3f2a")}))
+        {'mid': ('blocks.8.hook_resid_pre', '3f2a')}
+    """
+    saes = json.loads(text).get("saes", {})
+    pairs = saes.values() if isinstance(saes, dict) else [saes]
+    if not all(isinstance(pair, list) and [type(each) for each in pair] == [str, str] for pair in pairs):
+        raise EditError("These edits do not say which SAEs they mean.", got=repr(saes)[:200])
+    return {name: (hook, content_hash) for name, (hook, content_hash) in saes.items()}
 
 
 def edits_to_code(edits: Sequence[Edit]) -> str:

@@ -23,6 +23,7 @@ from saewidgets.views.attention_svg import attention_svg
 from saewidgets.views.feature_stats import feature_stats_html, feature_stats_text
 from saewidgets.views.ranking import ranking_batch_html, ranking_html, ranking_text
 from saewidgets.views.ranking_svg import ranking_svg
+from saewidgets.views.remarks import token_remarks
 from saewidgets.views.specificity import specificity_chart, specificity_html, specificity_text
 from saewidgets.views.steering import (
     generation_html,
@@ -37,7 +38,7 @@ from saewidgets.views.steering import (
     steering_vector_text,
 )
 from saewidgets.views.steering_bench import steering_bench_chart, steering_bench_html, steering_bench_text
-from saewidgets.views.token_strip import token_remarks, token_strip_html, token_strip_text
+from saewidgets.views.token_strip import token_strip_html, token_strip_text
 from saewidgets.views.token_strip_svg import token_strip_svg
 
 __all__ = [

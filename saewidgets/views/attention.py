@@ -11,6 +11,7 @@ from saewidgets.results import Attention, HeadSummary
 from saewidgets.results.text import one_line
 from saewidgets.views.cells import LEFT, clipped, mark, number, table_of, visible
 from saewidgets.views.drawing import columns
+from saewidgets.views.remarks import OfTokens, token_remarks, token_remarks_html
 
 SHADES = ((0.75, "█"), (0.5, "▓"), (0.25, "▒"), (0.0625, "░"))
 SHADES_TOLD = "█ over ¾ of the weight, ▓ over ½, ▒ over ¼, ░ over 1/16, · less"
@@ -26,7 +27,9 @@ HUE = "253,141,60"
 MARKED_TOKENS = 200
 
 
-def attention_html(result: Attention, *, head: int | None = None, token: int | None = None) -> str:
+def attention_html(
+    result: Attention, *, head: int | None = None, token: int | None = None, of_tokens: OfTokens = None
+) -> str:
     """A caption, the tokens with those marked that one token looks at, a table of the heads, and their patterns.
 
     ``<mark>`` above a quarter of the weight, ``<b>`` above 0.6, the weight as tooltip. Patterns are drawn with shades
@@ -36,6 +39,7 @@ def attention_html(result: Attention, *, head: int | None = None, token: int | N
         result: The patterns.
         head: The head in focus; None: the largest weight over the heads.
         token: Position of the token that looks; by default the last.
+        of_tokens: What people say of the tokens, by position; up to 50 are listed below.
 
     Example:
         >>> import numpy as np
@@ -55,16 +59,20 @@ def attention_html(result: Attention, *, head: int | None = None, token: int | N
     return (
         f"<p><b>Attention of layer {result.layer}</b> · {caption}<br>{asked}<br>{_strip(result, head, query)}</p>"
         f"{table_of(named, rows, named[-1:])}<p><i>{escape(MEANS)}{more}</i></p>{_patterns(result, head, heads)}"
+        f"{token_remarks_html(result, of_tokens)}"
     )
 
 
-def attention_text(result: Attention, *, head: int | None = None, token: int | None = None) -> str:
+def attention_text(
+    result: Attention, *, head: int | None = None, token: int | None = None, of_tokens: OfTokens = None
+) -> str:
     """The same in plain text, without patterns: the caption, the text, and a line for each head.
 
     Args:
         result: The patterns.
         head: The head in focus; None: all.
         token: Position of the token that looks; by default the last.
+        of_tokens: What people say of the tokens, by position.
     """
     query = len(result) - 1 if token is None else token
     lines = [f"Attention of layer {result.layer} · {', '.join(map(one_line, _caption(result, head)))}"]
@@ -74,7 +82,8 @@ def attention_text(result: Attention, *, head: int | None = None, token: int | N
     for one in shown:
         told = f"entropy {_value(one.entropy)} nats, {_share(one.bos)} on special tokens, {_share(one.previous)}"
         lines.append(f"head {one.head}: {told} on the token before; looks at {_looked_at(result, one.head, query)}")
-    return "\n".join(lines) + (_more(result.n_heads) if head is None else "")
+    lines[-1] += _more(result.n_heads) if head is None else ""
+    return "\n".join([*lines, *token_remarks(result, of_tokens)])
 
 
 def _caption(result: Attention, head: int | None) -> list[str]:

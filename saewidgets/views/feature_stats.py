@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import zip_longest
 
 from saewidgets.results.feature_stats import Example, FeatureStats, Interval, TokenEffect
 from saewidgets.results.text import one_line
 from saewidgets.views.cells import clipped, mark, number, signed, table_html, table_of, visible
+from saewidgets.views.remarks import Pinned
 
 STYLE = "background:rgba(253,141,60,.60);color:inherit"
 TOP, AROUND_TOP, PER_INTERVAL, AROUND, OTHERS = 10, 16, 2, 5, 10
 TEXT_TOP, TEXT_AROUND = 5, 8
 HOW = "effects on the logits"
+OfExamples = Mapping[Example, str]
 
 
-def feature_stats_html(stats: FeatureStats, *, note: str = "") -> str:
+def feature_stats_html(
+    stats: FeatureStats, *, note: str = "", people: Sequence[str] = (), pins: Sequence[Pinned] = (),
+    of_examples: OfExamples | None = None,
+) -> str:  # fmt: skip
     """How often it fires, its strongest contexts, ten intervals with examples, effects on the logits, its relations.
 
     The token on which it fires is marked, its activation the tooltip.
@@ -24,6 +29,9 @@ def feature_stats_html(stats: FeatureStats, *, note: str = "") -> str:
     Args:
         stats: The feature.
         note: What people say of it.
+        people: More that they say: tags, stars and ratings, a line each.
+        pins: Examples that they pinned to it.
+        of_examples: What they say of its examples.
 
     Example:
         >>> feature_stats_html(lab.feature("sae/123"))  # doctest: +SKIP
@@ -32,22 +40,34 @@ def feature_stats_html(stats: FeatureStats, *, note: str = "") -> str:
     lines = [f"Feature <b>{escape(_words(str(stats.feature)))}</b>{label}", *map(escape, _facts(stats))]
     if note:
         lines.append(f"Note: {escape(_note(note))}")
+    lines += map(escape, people)
+    lines += [f"Pinned: {_seen(before)}{_marked(_seen(token))}{_seen(after)}" for before, token, after in pins]
     parts = [f"<p>{'<br>'.join(lines)}</p>"]
-    rows = [[escape(number(each.activation)), _strip(each, AROUND_TOP)] for each in stats.top[:TOP]]
+    said = of_examples or {}
+    rows = [[escape(number(each.activation)), _told(each, AROUND_TOP, said)] for each in stats.top[:TOP]]
     parts.append(table_of(("activation", "strongest contexts"), rows, ("strongest contexts",)))
     if stats.count:
         head = ("interval", "firings", "of firings", "of mass", "examples drawn at random")
-        parts.append(table_of(head, [_interval(each) for each in reversed(stats.intervals)], head[-1:]))
+        parts.append(table_of(head, [_interval(each, said) for each in reversed(stats.intervals)], head[-1:]))
     return "".join(parts) + _weights_html(stats) + _relations_html(stats)
 
 
-def feature_stats_text(stats: FeatureStats, *, note: str = "") -> str:
+def feature_stats_text(
+    stats: FeatureStats, *, note: str = "", people: Sequence[str] = (), pins: Sequence[Pinned] = (),
+    of_examples: OfExamples | None = None,
+) -> str:  # fmt: skip
     """The same in plain text; the token on which it fires stands between stars."""
     label = f" ({_words(stats.label)})" if stats.label else ""
     lines = [f"{_words(str(stats.feature))}{label}", *_facts(stats)]
     if note:
         lines.append(f"note: {one_line(note)}")
-    lines += [f"  {number(each.activation)}  {_plain(each, TEXT_AROUND)}" for each in stats.top[:TEXT_TOP]]
+    lines += people
+    pinned = [(one_line(before), token and f"*{one_line(token)}*", one_line(after)) for before, token, after in pins]
+    lines += [f"Pinned: {''.join(parts)}" for parts in pinned]
+    said = of_examples or {}
+    for each in stats.top[:TEXT_TOP]:
+        lines.append(f"  {number(each.activation)}  {_plain(each, TEXT_AROUND)}")
+        lines += [f"    {said[each]}"] if each in said else []
     for each in stats.intervals if stats.count else ():
         shares = f"{each.share:.1%} of firings, {each.mass_share:.1%} of mass"
         lines.append(f"{number(each.low)} to {number(each.high)}: {_count(each)} firings, {shares}")
@@ -75,10 +95,10 @@ def _facts(stats: FeatureStats) -> list[str]:
     return [*facts, sample]
 
 
-def _interval(interval: Interval) -> list[str]:
+def _interval(interval: Interval, said: OfExamples) -> list[str]:
     edges = f"{number(interval.low)} to {number(interval.high)}"
     shares = (f"{interval.share:.1%}", f"{interval.mass_share:.1%}")
-    strips = "<br>".join(_strip(each, AROUND) for each in interval.examples[:PER_INTERVAL])
+    strips = "<br>".join(_told(each, AROUND, said) for each in interval.examples[:PER_INTERVAL])
     return [*map(escape, (edges, _count(interval), *shares)), strips]
 
 
@@ -98,15 +118,30 @@ def _cells(example: Example, around: int) -> tuple[list[tuple[str, bool, bool]],
     return cells, start > 0, stop < len(example)
 
 
+def _told(example: Example, around: int, said: OfExamples) -> str:
+    """The tokens near, and below them what people say of the example."""
+    remark = f"<br><i>{escape(said[example])}</i>" if example in said else ""
+    return _strip(example, around) + remark
+
+
 def _strip(example: Example, around: int) -> str:
     cells, left, right = _cells(example, around)
-    title = escape(number(example.activation))
+    title = f' title="{escape(number(example.activation))}"'
     parts = ["… "] if left else []
     for text, special, peak in cells:
-        shown = escape("".join(c if c == " " else one_line(mark(c)) for c in clipped(text, 64)))
+        shown = _seen(clipped(text, 64))
         body = f"<code>{shown}</code>" if special else shown
-        parts.append(f'<mark title="{title}" style="{STYLE}"><b>{body}</b></mark>' if peak else body)
+        parts.append(_marked(body, title) if peak else body)
     return "".join(parts) + (" …" if right else "")
+
+
+def _seen(text: str) -> str:
+    """Words as HTML, with what cannot be seen to be seen; spaces stay."""
+    return escape("".join(c if c == " " else one_line(mark(c)) for c in text))
+
+
+def _marked(body: str, title: str = "") -> str:
+    return f'<mark{title} style="{STYLE}"><b>{body}</b></mark>' if body else ""
 
 
 def _plain(example: Example, around: int) -> str:

@@ -1,4 +1,7 @@
-"""Drawings as files for papers: SVG needs nothing, PNG needs vl-convert, which brings its own fonts and no browser."""
+"""What is written for people: pages, and drawings for papers.
+
+SVG needs nothing, PNG needs vl-convert, which brings its own fonts and no browser.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,49 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from saewidgets.errors import MissingPackageError
+from saewidgets.errors import MissingPackageError, SaewidgetsError, StoreError
 from saewidgets.results.steering_vector import Number
 
 DO = 'pip install "saewidgets[figures]"'
 
 
-def write_svg(drawing: str, path: str | os.PathLike[str]) -> Path:
-    """Write a drawing as an SVG file."""
-    target = Path(path)
-    target.write_text(drawing, encoding="utf-8", newline="\n")
+def named(path: str | os.PathLike[str], error: type[SaewidgetsError] = StoreError) -> Path:
+    """The file of that name; "~" is the user's folder.
+
+    Raises:
+        StoreError: No file can have it; another error where one is given.
+    """
+    try:
+        target = Path(path).expanduser()
+        bad = b"\0" in os.fsencode(target)
+    except (RuntimeError, UnicodeEncodeError) as fault:  # RuntimeError: no such user
+        raise error("This is no name of a file.", got=f"{os.fspath(path)!r}: {fault}"[:200]) from fault
+    if bad:
+        raise error("This is no name of a file.", got=repr(os.fspath(path))[:200])
     return target
+
+
+def write_bytes(data: bytes, path: str | os.PathLike[str]) -> Path:
+    """Write a file; one that exists is replaced.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    target = named(path)
+    try:
+        target.write_bytes(data)
+    except OSError as error:
+        raise StoreError("The file was not written.", got=f"{str(target)[:300]}: {error.strerror or error}") from error
+    return target
+
+
+def write_svg(drawing: str, path: str | os.PathLike[str]) -> Path:
+    """Write a drawing as an SVG file.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    return write_bytes(drawing.encode(), path)
 
 
 def write_png(drawing: str, path: str | os.PathLike[str], scale: Number) -> Path:
@@ -25,11 +60,9 @@ def write_png(drawing: str, path: str | os.PathLike[str], scale: Number) -> Path
 
     Raises:
         MissingPackageError: vl-convert-python is not installed.
+        StoreError: It cannot be written.
     """
-    converter = _converter("PNG files")
-    target = Path(path)
-    target.write_bytes(converter.svg_to_png(drawing, scale=float(scale)))
-    return target
+    return write_bytes(_converter("PNG files").svg_to_png(drawing, scale=float(scale)), path)
 
 
 def chart_svg(spec: dict[str, Any]) -> str:

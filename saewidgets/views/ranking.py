@@ -8,7 +8,7 @@ from html import escape
 from saewidgets.results import Estimate, Node, Order, RankedFeature, Ranking, RankingBatch, RankKey
 from saewidgets.results.text import one_line
 from saewidgets.views.cells import clipped, number, signed, table_html, table_of, visible
-from saewidgets.views.remarks import NOTHING, Remark
+from saewidgets.views.remarks import NOTHING, OfTokens, Remark, token_remarks, token_remarks_html
 
 COLUMNS: tuple[RankKey, ...] = ("activation", "attribution", "ablation")
 ORDERS = {"absolute": "ranked by magnitude", "signed": "ranked from largest to smallest"}
@@ -18,8 +18,9 @@ Remarks = Mapping[str, Remark] | None
 
 
 def ranking_html(
-    ranking: Ranking, k: int = 10, order: Order = "absolute", said: Remarks = None, remark: Remark = NOTHING
-) -> str:
+    ranking: Ranking, k: int = 10, order: Order = "absolute", said: Remarks = None, remark: Remark = NOTHING,
+    of_tokens: OfTokens = None,
+) -> str:  # fmt: skip
     """The prompt, what was measured, the overlaps, the three columns as one table, and the nodes that are no features.
 
     A feature that is among the first k by ablation is bold in the other columns.
@@ -28,8 +29,9 @@ def ranking_html(
         ranking: The three rankings.
         k: How many rows each column has.
         order: "absolute" or "signed".
-        said: What people say of the features, by their name, such as "mid/7".
+        said: What people say of the features, by their name, such as "mid/7"; by default the labels of the ranking.
         remark: What people say of the ranking.
+        of_tokens: What people say of the tokens, by position; up to 50 are listed below.
 
     Raises:
         TargetError: k is not a whole number from 1.
@@ -44,6 +46,7 @@ def ranking_html(
     lines += [remark.html] * any(remark)
     tops = [ranking.top(k, by, order) for by in COLUMNS]
     columns = [[_cells(ranking, row, by) for row in top] for top, by in zip(tops, COLUMNS, strict=True)]
+    said = _known(ranking, said)
     labels = [[escape(_remark(said, row).name) for row in top] for top in tops]
     matters = {_key(row) for row in ranking.top(k, "ablation", order)}
     if matters:
@@ -61,12 +64,14 @@ def ranking_html(
     notes = [[escape(name), escape(remark.name), remark.note_html] for name, remark in _noted(tops, said)]
     named = ("feature", "label", "note")
     noted = table_of(named, notes, named)
-    return f"<p>{'<br>'.join(lines)}</p>{table_of(head, rows, head[1::2])}{noted}{_nodes_html(ranking)}"
+    below = f"{noted}{_nodes_html(ranking)}{token_remarks_html(ranking, of_tokens)}"
+    return f"<p>{'<br>'.join(lines)}</p>{table_of(head, rows, head[1::2])}{below}"
 
 
 def ranking_text(
-    ranking: Ranking, k: int = 10, order: Order = "absolute", said: Remarks = None, remark: Remark = NOTHING
-) -> str:
+    ranking: Ranking, k: int = 10, order: Order = "absolute", said: Remarks = None, remark: Remark = NOTHING,
+    of_tokens: OfTokens = None,
+) -> str:  # fmt: skip
     """The same in plain text; a star marks what is also among the first k by ablation."""
     lines = [
         _prompt(ranking),
@@ -77,7 +82,7 @@ def ranking_text(
     matters = {_key(row) for row in ranking.top(k, "ablation", order)}
     if matters:
         lines.append(f"*: also among the first {len(matters)} by ablation")
-    tops = [ranking.top(k, by, order) for by in COLUMNS]
+    tops, said = [ranking.top(k, by, order) for by in COLUMNS], _known(ranking, said)
     for by, rows in zip(COLUMNS, tops, strict=True):
         lines += [f"by {by}:"] if rows else []
         for i, row in enumerate(rows):
@@ -87,15 +92,20 @@ def ranking_text(
             lines.append(f"  {i + 1}. {name}{star}{f' ({label})' if label else ''} {value}")
     lines += [f"note on {name}: {' / '.join(remark.lines)}" for name, remark in _noted(tops, said)]
     lines += [f"{', '.join(filter(None, cells[:3]))}: {cells[3]}, ablation {cells[4]}" for cells in _nodes(ranking)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *token_remarks(ranking, of_tokens)])
 
 
-def _remark(said: Remarks, row: RankedFeature) -> Remark:
+def _known(ranking: Ranking, said: Remarks) -> Mapping[str, Remark]:
+    """What people say of the features: what is given, else the labels of the ranking."""
+    return {name: Remark(label) for name, label in ranking.labels.items()} if said is None else said
+
+
+def _remark(said: Mapping[str, Remark], row: RankedFeature) -> Remark:
     """What people say of the feature of a row."""
-    return (said or {}).get(f"{row.sae}/{row.feature}", NOTHING)
+    return said.get(f"{row.sae}/{row.feature}", NOTHING)
 
 
-def _noted(tops: Sequence[Sequence[RankedFeature]], said: Remarks) -> list[tuple[str, Remark]]:
+def _noted(tops: Sequence[Sequence[RankedFeature]], said: Mapping[str, Remark]) -> list[tuple[str, Remark]]:
     """The features on the screen that have a note, in their order, with their name on one line."""
     rows = {f"{row.sae}/{row.feature}": row for top in tops for row in top}
     found = [(clipped(one_line(name), 80), _remark(said, row)) for name, row in rows.items()]

@@ -16,7 +16,7 @@ from saewidgets.results import (
 )
 from saewidgets.results.text import one_line
 from saewidgets.views.cells import clipped, number, signed, table_html, table_of, visible
-from saewidgets.views.remarks import Remark
+from saewidgets.views.remarks import OfTokens, Remark, token_remarks, token_remarks_html
 from saewidgets.views.written import facts, no_marks, plain_text, text_html
 
 ROWS = 20
@@ -73,8 +73,9 @@ def generation_text(result: Generation) -> str:
 
 
 def steering_comparison_html(
-    result: SteeringComparison, k: int = 10, where: Sequence[str] = (), said: Sequence[Remark] = ()
-) -> str:
+    result: SteeringComparison, k: int = 10, where: Sequence[str] = (), said: Sequence[Remark] = (),
+    of_tokens: OfTokens = None,
+) -> str:  # fmt: skip
     """The edits with their absolute strengths, both texts, the next token, the side effect and the sweep.
 
     Steered tokens are marked, tokens that differ are bold, with their log-probabilities as tooltip.
@@ -84,6 +85,7 @@ def steering_comparison_html(
         k: How many next tokens are listed.
         where: For each edit where it acts; nothing is said of an empty text.
         said: For each edit what people say of its feature.
+        of_tokens: What people say of the tokens of the prompt, by position; up to 50 are listed below.
 
     Example:
         >>> import saewidgets as sw
@@ -97,12 +99,13 @@ def steering_comparison_html(
     parts = [f"<p>{_lines(head, lines)}<br>{prompt}<br>{LEGEND}</p>", _texts_html(result), _bars(after, k)]
     if result.side_effect is not None:
         parts.append(f"<p>{escape(_side(result.side_effect))}</p>")
-    return "".join([*parts, table_html(*_sweep(result), ("text",))])
+    return "".join([*parts, table_html(*_sweep(result), ("text",)), token_remarks_html(result, of_tokens)])
 
 
 def steering_comparison_text(
-    result: SteeringComparison, k: int = 10, where: Sequence[str] = (), said: Sequence[Remark] = ()
-) -> str:
+    result: SteeringComparison, k: int = 10, where: Sequence[str] = (), said: Sequence[Remark] = (),
+    of_tokens: OfTokens = None,
+) -> str:  # fmt: skip
     """The same as plain text; what differs stands between stars."""
     after = result.next_token
     lines = [f"Steering · model {_name(after.model)} · {_kl(after.kl)}"]
@@ -121,7 +124,8 @@ def steering_comparison_text(
     if result.side_effect is not None:
         lines.append(_side(result.side_effect))
     head, rows = _sweep(result)
-    return "\n".join([*lines, *(", ".join(f"{h} {c}" for h, c in zip(head, row, strict=True)) for row in rows)])
+    lines += [", ".join(f"{h} {c}" for h, c in zip(head, row, strict=True)) for row in rows]
+    return "\n".join([*lines, *token_remarks(result, of_tokens)])
 
 
 def side_effect_html(result: SideEffect) -> str:

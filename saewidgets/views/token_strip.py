@@ -8,19 +8,17 @@ from html import escape
 import numpy as np
 
 from saewidgets.results import Activations, FeatureId
-from saewidgets.results.text import one_line
 from saewidgets.views.cells import mark, number, table_of, visible
-from saewidgets.views.remarks import NOTHING, Remark
+from saewidgets.views.remarks import NOTHING, OfTokens, Remark, token_remarks, token_remarks_html
 
 MARKED_TOKENS = 200
-REMARKS = 50
 HUE = "253,141,60"
 Remarks = Mapping[int, Remark] | None
 
 
 def token_strip_html(
     result: Activations, feature: int | None = None, *, top: int = 10, label: str = "", said: Remarks = None,
-    of_tokens: Remarks = None,
+    of_tokens: OfTokens = None,
 ) -> str:  # fmt: skip
     """A caption, the tokens with one feature marked, and a table of the strongest features.
 
@@ -32,7 +30,7 @@ def token_strip_html(
         feature: The feature to mark; none by default.
         top: How many rows the table has.
         label: Name of the feature for people.
-        said: What people say of the features, by index.
+        said: What people say of the features, by index; by default the labels of the result.
         of_tokens: What people say of the tokens, by position; as tooltips and, up to 50, as a list below.
 
     Example:
@@ -49,7 +47,8 @@ def token_strip_html(
     marked = np.zeros(len(result), bool)
     marked[strongest[values[strongest] > 0]] = True
     largest = float(values.max(initial=0.0))
-    remark = (said or {}).get(-1 if feature is None else feature, NOTHING)
+    said = _known(result, said)
+    remark = said.get(-1 if feature is None else feature, NOTHING)
     caption = [_what(result, feature, largest, remark.name or label), *_notes(result)]
     fires = int((values > 0).sum())
     if fires > MARKED_TOKENS:
@@ -62,13 +61,13 @@ def token_strip_html(
         for start, stop, text, special in _groups(result)
     )  # fmt: skip
     head = "<br>".join(filter(None, (" · ".join(caption), remark.note_html)))
-    listed = "<br>".join(escape(line) for line in token_remarks(result, of_tokens))
-    return f"<p>{head}<br>{cells}</p>{top_features_html(result, top, said)}{f'<p>{listed}</p>' if listed else ''}"
+    listed = token_remarks_html(result, of_tokens)
+    return f"<p>{head}<br>{cells}</p>{top_features_html(result, top, said)}{listed}"
 
 
 def token_strip_text(
     result: Activations, feature: int | None = None, *, top: int = 5, label: str = "", said: Remarks = None,
-    of_tokens: Remarks = None,
+    of_tokens: OfTokens = None,
 ) -> str:  # fmt: skip
     """The same in plain text: the caption, the text, and a line for each of the strongest features.
 
@@ -77,10 +76,10 @@ def token_strip_text(
         feature: The feature to name first, with the tokens on which it fires.
         top: How many features are listed.
         label: Name of the feature for people.
-        said: What people say of the features, by index.
+        said: What people say of the features, by index; by default the labels of the result.
         of_tokens: What people say of the tokens, by position.
     """
-    told = said or {}
+    told = _known(result, said)
     remark = told.get(-1 if feature is None else feature, NOTHING)
     label = remark.name or label
     name = f"{result.sae}/{feature}" if feature is not None else result.sae
@@ -103,7 +102,7 @@ def token_strip_text(
 
 def top_features_html(result: Activations, top: int = 10, said: Remarks = None) -> str:
     """The strongest features of a prompt as a plain table, with what people say of them."""
-    found, told = result.top(top), said or {}
+    found, told = result.top(top), _known(result, said)
     some = any(row.feature in told for row in found)
     rows = []
     for row in found:
@@ -113,21 +112,16 @@ def top_features_html(result: Activations, top: int = 10, said: Remarks = None) 
     return table_of(("feature", *(["label"] * some), "max", "mean", "tokens", "largest at"), rows, ("label",))
 
 
-def _told(of_tokens: Remarks, start: int, stop: int) -> str:
+def _known(result: Activations, said: Remarks) -> Mapping[int, Remark]:
+    """What people say of the features: what is given, else the labels of the result."""
+    return {feature: Remark(label) for feature, label in result.labels.items()} if said is None else said
+
+
+def _told(of_tokens: OfTokens, start: int, stop: int) -> str:
     """What people say of the tokens of one cell, on one line."""
     if not of_tokens:
         return ""
     return "; ".join(of_tokens[p].text for p in range(start, stop) if p in of_tokens)
-
-
-def token_remarks(result: Activations, of_tokens: Remarks) -> list[str]:
-    """A line for each token of which people say something."""
-    there = sorted(p for p in of_tokens or () if 0 <= p < len(result))
-    if not of_tokens or not there:
-        return []
-    lines = [f"{p} {one_line(visible(result.tokens[p]))} — {of_tokens[p].text}" for p in there[:REMARKS]]
-    more = len(there) - REMARKS
-    return ["Notes on tokens:", *lines, *([f"and {more} more"] if more > 0 else [])]
 
 
 def _groups(result: Activations) -> list[tuple[int, int, str, bool]]:

@@ -11,11 +11,13 @@ from saewidgets.results import Attention
 from saewidgets.results.attention import known_layer
 from saewidgets.results.numbers import whole_number
 from saewidgets.views import attention_html, attention_svg, attention_text
+from saewidgets.views.remarks import Remark
 from saewidgets.widgets.attention_wire import pack
 from saewidgets.widgets.base import LiveView
 from saewidgets.widgets.circuitsvis_picture import script_message
 from saewidgets.widgets.lab_view import FORMER, escaped
 from saewidgets.widgets.pictures import drawn
+from saewidgets.widgets.token_notes import said_of_prompt
 from saewidgets.widgets.traits import Position, Prompt, Shown
 from saewidgets.widgets.worker import Job, worker_of
 
@@ -103,6 +105,7 @@ class AttentionPatterns(LiveView, stem="attention_patterns"):
     ) -> None:
         self.lab = lab
         self._ready = False
+        self._typed = ""  # the prompt of what is on the screen
         name = self._known_model(next(iter(lab.models), "") if model is None else model)
         super().__init__(unknown, prompt=prompt, layer=layer, model=name)
         self._ready = True
@@ -183,7 +186,7 @@ class AttentionPatterns(LiveView, stem="attention_patterns"):
 
     def _show(self, result: Attention, prompt: str) -> None:
         """Put a result on the screen; runs on the worker."""
-        self._data = pack(result, prompt=prompt)
+        self._data, self._typed = pack(result, prompt=prompt), prompt
         self.set_trait("result", result)
         if self.token is not None and self.token >= len(result):
             self.token = None
@@ -212,18 +215,22 @@ class AttentionPatterns(LiveView, stem="attention_patterns"):
         if self.result is None:
             return f"<p>{escaped(self.error or 'Nothing has been run yet.')}</p>"
         problem = f"<p>{escaped(f'{self.error}{FORMER}')}</p>" if self.error else ""
-        return problem + attention_html(self.result, head=self.head, token=self.token)
+        return problem + attention_html(self.result, head=self.head, token=self.token, of_tokens=self._remarks())
 
     def static_text(self) -> str:
         """The same as plain text."""
         if self.result is None:
             return self.error or "Nothing has been run yet."
         problem = f"{self.error}{FORMER}\n" if self.error else ""
-        return problem + attention_text(self.result, head=self.head, token=self.token)
+        return problem + attention_text(self.result, head=self.head, token=self.token, of_tokens=self._remarks())
 
     def static_svg(self) -> str:
         """The pattern of the head in focus with its tokens, or those of all heads, as an SVG drawing."""
         return attention_svg(drawn(self.result, self.error), head=self.head)
+
+    def _remarks(self) -> dict[int, Remark]:
+        """What people say of the tokens on the screen."""
+        return said_of_prompt(self.lab, self.result.prompt_tokens, self.result.model, self._typed)
 
 
 def _range(n: int | None) -> str:

@@ -18,6 +18,7 @@ import traitlets
 from saewidgets.errors import SaewidgetsError
 from saewidgets.export.page import STATIC, Places, SavedBox, SavedView, page
 from saewidgets.export.views import held, read_by_script
+from saewidgets.views.files import write_bytes
 from saewidgets.widgets.pictures import Pictured
 from saewidgets.widgets.worker import Job, Worker
 
@@ -226,12 +227,14 @@ def display_twin_and_live(view: Any, bundle: Callable[[], Any]) -> None:
 
 
 def write_page(saved: SavedView | SavedBox, twin: str, title: str, path: str | Path) -> Path:
-    """Write a view, or several, as one HTML file."""
+    """Write a view, or several, as one HTML file.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
     places = Places()
     body = f"<main>{places.place(saved)}\n{twin}</main>"
-    target = Path(path)
-    target.write_text(page(body, places, title), encoding="utf-8", errors="replace", newline="\n")
-    return target
+    return write_bytes(page(body, places, title).encode("utf-8", "replace"), path)
 
 
 def _bundle(found: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,8 +11,10 @@ from saewidgets.annotations.polling import THREAD
 from saewidgets.errors import AnnotationError
 from saewidgets.results import Annotation, FeatureId
 from saewidgets.results.feature_stats import FeatureStats
+from saewidgets.views.remarks import people_say
+from saewidgets.widgets.dashboard_pins import pinned
 from saewidgets.widgets.dashboard_wire import Said
-from saewidgets.widgets.wire import labels_of
+from saewidgets.widgets.wire import labels_in, labels_of
 from saewidgets.widgets.worker import _forget_the_cell
 
 
@@ -24,14 +26,16 @@ def said_of(lab: Any, stats: FeatureStats) -> Said:
         stats: The feature.
     """
     held = lab.saes.get(stats.feature.sae)
-    shown = labels_of(getattr(held, "labels", None))(stats.feature.index) or stats.label
+    shown = labels_of(labels_in(lab, stats.feature.sae))(stats.feature.index) or stats.label
     store = getattr(lab, "annotations", None)
     if store is None or held is None or not len(store):
         return Said(shown)
     found = lab.annotation(str(stats.feature))
     mine = store.author in found.stars
     label = found.shown_label or shown
-    return Said(label, found.label or "", found.note or "", found.tags, len(found.stars), mine)
+    pins = pinned(lab, stats.feature.sae, found.pins)
+    own = (found.label or "", found.note or "", found.tags, len(found.stars), mine)
+    return Said(label, *own, tuple(people_say(found)), pins)
 
 
 def annotate(lab: Any, feature: FeatureId, message: Mapping[str, Any]) -> None:
@@ -64,7 +68,7 @@ def _of_type(value: Any, kind: type, what: str) -> Any:
 
 
 class Watch:
-    """Hears of changes in a store for a view that it does not keep alive.
+    """Hears of changes in a lab's annotations for a view that it does not keep alive.
 
     Args:
         view: Whose method is called.
@@ -75,12 +79,34 @@ class Watch:
         self._view, self._told = weakref.ref(view), told
         self._store: Any = None
         self._end: Any = None
+        self._end_of_lab: Any = None
 
-    def on(self, store: Any) -> None:
+    def on(self, lab: Any) -> None:
+        """Listen from now on to the annotations that the lab has, and to those that it is given later."""
+        self._listen(getattr(lab, "annotations", None))
+        if self._end_of_lab is None and hasattr(lab, "on_annotations"):
+            watch = weakref.ref(self)
+
+            def moved(store: Any, targets: Any) -> None:
+                alive = watch()
+                if alive is not None:
+                    alive._move(store, targets)
+
+            self._end_of_lab = self._while_alive(lab.on_annotations, moved)
+
+    def _move(self, store: Any, targets: Any) -> None:
+        """The lab has other annotations."""
+        view = self._view()
+        if view is not None:
+            self._listen(store)
+            self._told(view, targets)
+
+    def _listen(self, store: Any) -> None:
         """Listen to this store from now on, and to no other."""
         if store is self._store or not hasattr(store, "observe"):
             return
-        self.end()
+        if self._end is not None:
+            self._end()
         view, told = self._view, self._told
 
         def changed(targets: Any) -> None:
@@ -90,13 +116,20 @@ class Watch:
             if alive is not None:
                 told(alive, targets)
 
-        alive = view()
-        if alive is not None:
-            self._store, self._end = store, weakref.finalize(alive, store.observe(changed))
-            self._end.atexit = False
+        self._store, self._end = store, self._while_alive(store.observe, changed)
+
+    def _while_alive(self, begin: Callable[[Any], Any], callback: Any) -> Any:
+        """Have a function called until the view is gone; what is returned ends it before."""
+        view = self._view()
+        if view is None:
+            return None
+        end = weakref.finalize(view, begin(callback))
+        end.atexit = False
+        return end
 
     def end(self) -> None:
         """Listen no more."""
-        if self._end is not None:
-            self._end()
-        self._store = self._end = None
+        for end in (self._end, self._end_of_lab):
+            if end is not None:
+                end()
+        self._store = self._end = self._end_of_lab = None

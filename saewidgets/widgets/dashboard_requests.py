@@ -47,7 +47,7 @@ class DashboardRequests(DashboardWork):
         text = message.get("text")
         if not isinstance(text, str):
             raise FeatureIndexError("This cannot be looked for.", got=repr(text)[:80], expected="text")
-        self.send({"op": "found", "text": clean(text), "items": find(text, str(self.sae), self.lab.saes)})
+        self.send({"op": "found", "text": clean(text), "items": find(text, str(self.sae), self.lab)})
 
     # ---- what people say ---------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from saewidgets.widgets.dashboard_tokens import Pieces
 from saewidgets.widgets.dashboard_wire import pack_feature
 from saewidgets.widgets.lab_view import LabView
 from saewidgets.widgets.steering_wire import clean
-from saewidgets.widgets.wire import labels_of
+from saewidgets.widgets.wire import labels_in, labels_of
 from saewidgets.widgets.worker import Job, Stopped
 
 
@@ -66,7 +66,7 @@ class DashboardScreen(LabView):
             if self._jobs.get("feature") is not job:
                 raise Stopped
             self._stats = stats
-        self._watch.on(getattr(self.lab, "annotations", None))
+        self._watch.on(self.lab)
         self._renew()
         while self._trait_values.get("result") is not self._stats:
             self.set_trait("result", self._stats)
@@ -86,7 +86,7 @@ class DashboardScreen(LabView):
         self._saes = [clean(name) for name in saes]
 
         def label(other: FeatureId) -> str | None:
-            return labels_of(getattr(saes.get(other.sae), "labels", None))(other.index)
+            return labels_of(labels_in(self.lab, other.sae))(other.index)
 
         size = int(getattr(saes.get(stats.feature.sae), "d_sae", 0))
         return pack_feature(stats, said_of(self.lab, stats), d_sae=size, label=label, pieces=self._pieces)
@@ -116,7 +116,7 @@ class DashboardScreen(LabView):
     def _relabel(self) -> None:
         """Put the label that stands now into the result."""
         stats = self._stats
-        names = None if stats is None else getattr(self.lab.saes.get(stats.feature.sae), "labels", None)
+        names = None if stats is None else labels_in(self.lab, stats.feature.sae)
         if stats is None or names is None:
             return
         label = labels_of(names)(stats.feature.index) or ""

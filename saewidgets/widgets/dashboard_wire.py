@@ -22,6 +22,7 @@ from saewidgets.results import FeatureId
 from saewidgets.results.feature_stats import Example, FeatureStats, LogitEffects
 from saewidgets.results.steering_vector import Number
 from saewidgets.views.cells import clipped
+from saewidgets.views.remarks import Pinned
 from saewidgets.widgets.dashboard_tokens import TOKEN_LENGTH, Pieces, TokenTable, all_of
 from saewidgets.widgets.steering_wire import clean, finite
 
@@ -51,6 +52,8 @@ class Said(NamedTuple):
         tags: Sorted.
         stars: How many people starred it.
         mine: Whether the one who writes did.
+        people: Who starred and rated it, a line each.
+        pins: Pinned examples.
     """
 
     label: str = ""
@@ -59,6 +62,8 @@ class Said(NamedTuple):
     tags: tuple[str, ...] = ()
     stars: int = 0
     mine: bool = False
+    people: tuple[str, ...] = ()
+    pins: tuple[Pinned, ...] = ()
 
 
 def pack_feature(
@@ -212,6 +217,8 @@ def _written(said: Said) -> dict[str, Any]:
         "tags": [clipped(clean(tag), LABEL_LENGTH) for tag in said.tags],
         "stars": said.stars,
         "mine": said.mine,
+        "people": list(map(clean, said.people)),
+        "pins": [list(map(clean, pin)) for pin in said.pins],
     }
 
 

@@ -18,7 +18,7 @@ from saewidgets.widgets.dashboard_specificity import Scoring, specificity_json
 from saewidgets.widgets.dashboard_wire import pack_examples, pack_table
 from saewidgets.widgets.lab_view import anchor_of, sae_named
 from saewidgets.widgets.steering_wire import clean
-from saewidgets.widgets.wire import labels_of, pack
+from saewidgets.widgets.wire import labels_in, labels_of, pack
 from saewidgets.widgets.worker import Job, worker_of
 
 
@@ -167,7 +167,7 @@ class DashboardWork(DashboardScreen):
         result = self.lab.activations(prompt, sae=sae)
         self._newest(job)
         held = self.lab.saes[sae]
-        label = labels_of(getattr(held, "labels", None))
+        label = labels_of(labels_in(self.lab, sae))
         self._heard = result
         self._live = pack(result, prompt=prompt, density=getattr(held, "density", None), label=label)
 
@@ -203,9 +203,9 @@ class DashboardWork(DashboardScreen):
         self._submit("table", lambda job: self._do_table(job, sae))
 
     def _do_table(self, job: Job, sae: str) -> None:
-        index, held = self._index(sae), self.lab.saes[sae]
+        index = self._index(sae)
         self._old_table = False
-        own = getattr(held, "labels", None)
+        own = labels_in(self.lab, sae)
         given = dict(own) if isinstance(own, Mapping) else dict(enumerate(own)) if isinstance(own, list | tuple) else {}
         labels = dict(getattr(index, "labels", {})) | given
         data = pack_table(sae, index.n_tokens, index.count, index.max, index.mean, labels)

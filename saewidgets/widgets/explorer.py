@@ -226,7 +226,7 @@ class Explorer(SideBySide, ipywidgets.GridBox):
     def _hear(self) -> None:
         """Keep what the bar offers up to date."""
         self._watch = Watch(self, lambda explorer, _: explorer._tell())
-        self._watch.on(getattr(self.lab, "annotations", None))
+        self._watch.on(self.lab)
         self.observe(self._tell, "feature")
         if self.dashboard is not None:
             self.dashboard.observe(self._tell, "feature")

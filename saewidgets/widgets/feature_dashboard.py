@@ -8,7 +8,7 @@ from typing import Any
 import traitlets
 
 from saewidgets.errors import MismatchError
-from saewidgets.results import FeatureId
+from saewidgets.results import FeatureId, FeatureStats
 from saewidgets.views import (
     feature_stats_html,
     feature_stats_text,
@@ -19,8 +19,11 @@ from saewidgets.views import (
 )
 from saewidgets.views.cells import clipped
 from saewidgets.views.feature_stats_svg import feature_stats_svg
+from saewidgets.views.remarks import tagged
 from saewidgets.widgets.dashboard_notes import said_of
+from saewidgets.widgets.dashboard_pins import remarks_on_examples
 from saewidgets.widgets.dashboard_requests import DashboardRequests
+from saewidgets.widgets.dashboard_wire import Said
 from saewidgets.widgets.lab_view import escaped, sae_named
 from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.steering_wire import clean
@@ -125,15 +128,15 @@ class FeatureDashboard(DashboardRequests, stem="feature_dashboard"):
     # ---- without a kernel --------------------------------------------------------------------------------------------
 
     def static_html(self) -> str:
-        """The feature, what people say of it, the text of the live box and the specificity."""
+        """The feature, what people say of it and of its examples, the text of the live box and the specificity."""
         stats = self.result
         problem = f"<p>{escaped(self.error)}</p>" if self.error else ""
         parts = [problem]
         if stats is not None:
             said = said_of(self.lab, stats)
-            parts.append(feature_stats_html(replace(stats, label=said.label), note=clipped(said.note, NOTE_SHOWN)))
+            parts.append(feature_stats_html(replace(stats, label=said.label), **self._words(stats, said)))
         if (heard := self._heard) is not None:
-            parts.append(token_strip_html(heard, FeatureId.parse(self.feature).index, top=0))
+            parts.append(token_strip_html(heard, FeatureId.parse(self.feature).index, top=0, said={}))
         if self.specificity is not None:
             parts.append(specificity_html(self.specificity))
         return "".join(parts) or f"<p>{NOTHING}</p>"
@@ -144,9 +147,9 @@ class FeatureDashboard(DashboardRequests, stem="feature_dashboard"):
         parts = [self.error]
         if stats is not None:
             said = said_of(self.lab, stats)
-            parts.append(feature_stats_text(replace(stats, label=said.label), note=clipped(said.note, NOTE_SHOWN)))
+            parts.append(feature_stats_text(replace(stats, label=said.label), **self._words(stats, said)))
         if (heard := self._heard) is not None:
-            parts.append(token_strip_text(heard, FeatureId.parse(self.feature).index, top=0))
+            parts.append(token_strip_text(heard, FeatureId.parse(self.feature).index, top=0, said={}))
         if self.specificity is not None:
             parts.append(specificity_text(self.specificity))
         return "\n".join(filter(None, parts)) or NOTHING
@@ -156,3 +159,9 @@ class FeatureDashboard(DashboardRequests, stem="feature_dashboard"):
         stats = drawn(self.result, self.error)
         said = said_of(self.lab, stats)
         return feature_stats_svg(replace(stats, label=said.label), note=clipped(said.note, NOTE_SHOWN))
+
+    def _words(self, stats: FeatureStats, said: Said) -> dict[str, Any]:
+        """What people say besides the label, as the pictures take it."""
+        people = [*tagged(said.tags), *said.people]
+        of_examples = remarks_on_examples(self.lab, stats)
+        return {"note": clipped(said.note, NOTE_SHOWN), "people": people, "pins": said.pins, "of_examples": of_examples}

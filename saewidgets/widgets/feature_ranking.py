@@ -17,6 +17,7 @@ from saewidgets.widgets.lab_view import anchor_of, escaped, sae_named
 from saewidgets.widgets.labelled import Relabelled, said_of, said_of_features
 from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.ranking_wire import labels_on, pack_ranking
+from saewidgets.widgets.token_notes import said_of_prompt
 from saewidgets.widgets.traits import Feature, Position, Prompt, SAEName, Shown, Target
 from saewidgets.widgets.worker import Job, Stopped, worker_of
 
@@ -139,6 +140,7 @@ class FeatureRanking(Relabelled, stem="feature_ranking"):
         self.lab = lab
         self._ready = False
         self._asked: dict[str, str] = {}
+        self._typed = ""  # the prompt of what is on the screen
         self._ranker: tuple[Run, object, Any] | None = None  # only the worker touches it
         super().__init__(
             unknown,
@@ -255,6 +257,7 @@ class FeatureRanking(Relabelled, stem="feature_ranking"):
             text_of=model.token_text,
             labels=labels,
         )
+        self._typed = run.prompt
         self._put(data, labels, result)
 
     # ---- labels --------------------------------------------------------------------------------------------------
@@ -264,7 +267,7 @@ class FeatureRanking(Relabelled, stem="feature_ranking"):
         self._relabel()
 
     def _labels_of(self, pictured: Ranking) -> dict[str, str]:
-        return labels_on(pictured, self.lab.saes)
+        return labels_on(pictured, self.lab)
 
     def _chosen(self) -> Iterable[str]:
         return [str(self.feature)] if self.feature else []
@@ -272,11 +275,12 @@ class FeatureRanking(Relabelled, stem="feature_ranking"):
     def _notes_on(self, pictured: Ranking) -> list[str]:
         return list(filter(None, [said_of(self.lab, pictured).note_text]))
 
-    def _remarks(self) -> tuple[dict[str, Remark], Remark]:
-        """What people say of the features on the screen, and of the ranking."""
+    def _remarks(self) -> tuple[dict[str, Remark], Remark, dict[int, Remark]]:
+        """What people say of the features on the screen, of the ranking, and of the tokens."""
         rows = [row for by in COLUMNS for row in self.result.top(self.k, by, self.order)]
         said = said_of_features(self.lab, (f"{row.sae}/{row.feature}" for row in rows))
-        return said, said_of(self.lab, self.result)
+        of_tokens = said_of_prompt(self.lab, self.result.prompt_tokens, self.result.model, self._typed)
+        return said, said_of(self.lab, self.result), of_tokens
 
     # ---- what the browser may ask --------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from saewidgets.widgets.base import describe
 from saewidgets.widgets.dashboard_notes import Watch, annotate
 from saewidgets.widgets.lab_view import ANY_LENGTH, LabView, anchor_of
 from saewidgets.widgets.steering_wire import clean
-from saewidgets.widgets.wire import labels_of
+from saewidgets.widgets.wire import labels_in, labels_of
 from saewidgets.widgets.worker import Job, worker_of
 
 
@@ -30,8 +30,8 @@ class Labelled(LabView):
         self._hear()
 
     def _hear(self) -> None:
-        """Listen to the annotations that the lab has now."""
-        self._watch.on(getattr(self.lab, "annotations", None))
+        """Listen to the annotations that the lab has."""
+        self._watch.on(self.lab)
 
     def _said(self, targets: Any) -> None:
         """Somebody has changed annotations; on the thread that found out."""
@@ -149,7 +149,7 @@ class Relabelled(Labelled):
 def label_of(lab: Any, name: str) -> str:
     """The label of a feature, "" where it has none."""
     feature = FeatureId.parse(name)
-    return labels_of(getattr(lab.saes.get(feature.sae), "labels", None))(feature.index) or ""
+    return labels_of(labels_in(lab, feature.sae))(feature.index) or ""
 
 
 def said_of_features(lab: Any, names: Iterable[str]) -> dict[str, Remark]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from saewidgets.results import Ranking
-from saewidgets.widgets.wire import buffer_head, labels_of, tokens_head
+from saewidgets.widgets.wire import buffer_head, labels_in, labels_of, tokens_head
 
 MAGIC = 0x52454153  # "SAER"
 VERSION = 1
@@ -34,18 +34,17 @@ def pack_ranking(
 
     Args:
         result: The ranking; it may be one that is still being computed.
-        saes: Where ``density`` and ``labels`` of the SAEs are read, by name.
+        saes: Where ``density`` of the SAEs is read, by name.
         value_of: What to assign as target for a token of the vocabulary, given its id and its text.
         text_of: The text of a token id.
-        labels: Labels of features by name; by default those in ``saes``.
+        labels: Labels of features by name, as :func:`labels_on` gives them.
 
     Example:
         >>> pack_ranking(ranking)[:4]  # doctest: +SKIP
         b'SAER'
     """
     known = ~np.isnan(result.ablation)
-    labels = labels_on(result, saes or {}) if labels is None else labels
-    header = _header(result, value_of, text_of) | {"labels": labels}
+    header = _header(result, value_of, text_of) | {"labels": labels or {}}
     columns = (
         (result.activation, "<f8"),
         (result.attribution, "<f8"),
@@ -89,11 +88,11 @@ def _finite(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
 
-def labels_on(result: Ranking, saes: Mapping[str, Any]) -> dict[str, str]:
+def labels_on(result: Ranking, lab: Any) -> dict[str, str]:
     """Labels of the features that have one, by their name."""
     labels: dict[str, str] = {}
     for i, name in enumerate(result.saes):
-        label = labels_of(getattr(saes.get(name), "labels", None))
+        label = labels_of(labels_in(lab, name))
         for feature in np.unique(result.features[result.sae_index == i]).tolist():
             if text := label(feature):
                 labels[f"{name}/{feature}"] = text

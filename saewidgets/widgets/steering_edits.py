@@ -15,7 +15,7 @@ from saewidgets.steering import Edit
 from saewidgets.steering.edits import Operation, make_edit, named
 from saewidgets.widgets.steering_wire import clean, finite, where_text
 from saewidgets.widgets.traits import SAEName
-from saewidgets.widgets.wire import labels_of
+from saewidgets.widgets.wire import labels_in, labels_of
 
 MOST_EDITS = 64
 FOUND = 30
@@ -132,15 +132,16 @@ def same_vector(one: SteeringVector, other: SteeringVector) -> bool:
     return one is other or (one.hook == other.hook and np.array_equal(one.direction, other.direction))
 
 
-def find(text: str, sae: str, saes: Mapping[str, Any], n: int = FOUND) -> list[list[Any]]:
+def find(text: str, sae: str, lab: Any, n: int = FOUND) -> list[list[Any]]:
     """Features by number or by a part of their label: name, label, density (None where unknown).
 
     Args:
         text: ``"7"``, ``"sae/7"`` or a part of a label, whatever its case.
         sae: The SAE that is searched where the text names none.
-        saes: The SAEs.
+        lab: Where the SAEs and their labels are.
         n: At most how many.
     """
+    saes: Mapping[str, Any] = lab.saes
     try:
         exact = FeatureId.parse(text.strip(), sae or None)
     except SaewidgetsError:
@@ -148,21 +149,21 @@ def find(text: str, sae: str, saes: Mapping[str, Any], n: int = FOUND) -> list[l
     found = [exact] if exact is not None and exact.sae in saes and exact.index < int(saes[exact.sae].d_sae) else []
     wanted, held = text.strip().lower(), saes.get(sae)
     if wanted and held is not None:
-        found += [one for one in _labelled(wanted, sae, held) if one not in found][: max(n - len(found), 0)]
-    return [_row(feature, saes[feature.sae]) for feature in found[:n]]
+        found += [one for one in _labelled(wanted, sae, lab) if one not in found][: max(n - len(found), 0)]
+    return [_row(feature, lab) for feature in found[:n]]
 
 
-def _labelled(wanted: str, sae: str, held: Any) -> list[FeatureId]:
-    labels = getattr(held, "labels", None)
+def _labelled(wanted: str, sae: str, lab: Any) -> list[FeatureId]:
+    labels = labels_in(lab, sae)
     if isinstance(labels, Mapping):
         items: Any = labels.items()
     else:
         items = enumerate(labels) if isinstance(labels, list | tuple) else ()
     fits = [int(feature) for feature, label in items if label and wanted in str(label).lower()]
-    return [FeatureId(sae, feature) for feature in sorted(fits) if feature < int(held.d_sae)]
+    return [FeatureId(sae, feature) for feature in sorted(fits) if feature < int(lab.saes[sae].d_sae)]
 
 
-def _row(feature: FeatureId, sae: Any) -> list[Any]:
-    density = getattr(sae, "density", None)
+def _row(feature: FeatureId, lab: Any) -> list[Any]:
+    density = getattr(lab.saes[feature.sae], "density", None)
     share = None if density is None else finite(float(density[feature.index]))
-    return [str(feature), clean(labels_of(getattr(sae, "labels", None))(feature.index) or ""), share]
+    return [str(feature), clean(labels_of(labels_in(lab, feature.sae))(feature.index) or ""), share]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import traitlets
 
 from saewidgets.errors import EditError
-from saewidgets.results import FeatureId
+from saewidgets.results import FeatureId, SteeringComparison
 from saewidgets.results.steering_vector import Number
 from saewidgets.steering.serialize import WITH_VALUE
 from saewidgets.views import steering_comparison_html, steering_comparison_text
+from saewidgets.views.remarks import Remark
 from saewidgets.views.steering_svg import steering_comparison_svg
 from saewidgets.widgets.lab_view import escaped, sae_named
 from saewidgets.widgets.pictures import drawn
@@ -22,6 +24,7 @@ from saewidgets.widgets.steering_edits import Edits, SAEOrNone, new_edit, vector
 from saewidgets.widgets.steering_preset import code_of, read_file
 from saewidgets.widgets.steering_recorded import SteeringRecorded
 from saewidgets.widgets.steering_wire import OPERATIONS, clean, where_text
+from saewidgets.widgets.token_notes import said_of_prompt
 from saewidgets.widgets.traits import Feature, Prompt, Shown
 
 FORMER = "\nWhat follows is the last result that went well."
@@ -229,7 +232,7 @@ class SteeringPanel(SteeringRecorded, stem="steering_panel"):
         if result is None:
             return f"<p>{escaped(self.error or NOTHING)}</p>"
         problem = f"<p>{escaped(f'{self.error}{FORMER}')}</p>" if self.error else ""
-        return problem + steering_comparison_html(result, self.k, self._places(), self._remarks())
+        return problem + steering_comparison_html(result, self.k, *self._words(result))
 
     def static_text(self) -> str:
         """The same as plain text."""
@@ -237,11 +240,17 @@ class SteeringPanel(SteeringRecorded, stem="steering_panel"):
         if result is None:
             return self.error or NOTHING
         problem = f"{self.error}{FORMER}\n" if self.error else ""
-        return problem + steering_comparison_text(result, self.k, self._places(), self._remarks())
+        return problem + steering_comparison_text(result, self.k, *self._words(result))
 
     def static_svg(self) -> str:
         """The edits, the next token and both texts as an SVG drawing."""
         return steering_comparison_svg(drawn(self.result, self.error), self.k, self._places(), self._remarks())
+
+    def _words(self, result: SteeringComparison) -> tuple[Sequence[str], Sequence[Remark], dict[int, Remark]]:
+        """Where the edits act, and what people say of their features and of the tokens of the prompt."""
+        typed = self._answered.prompt if self._answered is not None else ""
+        of_tokens = said_of_prompt(self.lab, result.prompt_tokens, result.next_token.model, typed)
+        return self._places(), self._remarks(), of_tokens
 
     def _places(self) -> tuple[str, ...]:
         """Where each of the edits on the screen acts, as far as that is not everywhere."""

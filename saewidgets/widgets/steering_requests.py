@@ -68,7 +68,7 @@ class SteeringRequests(SteeringWork):
         text = message.get("text")
         if not isinstance(text, str):
             raise EditError("This cannot be looked for.", got=repr(text)[:80], expected="text")
-        self.send({"op": "found", "text": clean(text), "items": find(text, self.sae, self.lab.saes)})
+        self.send({"op": "found", "text": clean(text), "items": find(text, self.sae, self.lab)})
 
     def _op_preset(self, _: dict[str, Any]) -> None:
         self.send({"op": "preset", "text": self._preset()})

@@ -60,7 +60,7 @@ class SteeringScreen(Labelled):
         while shown is not self._held or turn != self._turn:
             shown, turn = self._held, self._turn
             known = [next((r for edit, r in self._reaches if edit is one), None) for _, one in shown]
-            self._edits = [edit_json(*pair, r, self.lab.saes) for pair, r in zip(shown, known, strict=True)]
+            self._edits = [edit_json(*pair, r, self.lab) for pair, r in zip(shown, known, strict=True)]
             self._notes = notes_on_features(self.lab, filter(None, feature_names(edit for _, edit in shown)))
 
     # ---- what people say -----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from saewidgets.steering import Edit
 from saewidgets.steering.edits import FORMULAS
 from saewidgets.steering.serialize import WITH_VALUE
 from saewidgets.steering.where import Where, WhileActive
-from saewidgets.widgets.wire import labels_of
+from saewidgets.widgets.wire import labels_in, labels_of
 
 IN_MAXIMA = ("add", "set", "set_if_active")
 SYMBOLS = {"add": "\u03b1", "scale": "\u03b3"}
@@ -82,23 +82,23 @@ def maximum_of(edit: Edit, saes: Mapping[str, Any]) -> tuple[float | None, str]:
     return known, clean(f"largest activation on {tokens}" + (f" of {sample}" if sample else ""))
 
 
-def edit_json(key: str, edit: Edit, reach: Reach | None, saes: Mapping[str, Any]) -> dict[str, Any]:
+def edit_json(key: str, edit: Edit, reach: Reach | None, lab: Any) -> dict[str, Any]:
     """One edit as a card shows it.
 
     Args:
         key: Names the edit as long as it lives.
         edit: The edit, its feature named in full.
         reach: How many tokens it moved; None where not known yet.
-        saes: Where maxima and labels are read.
+        lab: Where maxima and labels are read.
     """
-    maximum, source = maximum_of(edit, saes)
+    maximum, source = maximum_of(edit, lab.saes)
     scaled = maximum is not None and edit.operation in IN_MAXIMA
     if isinstance(edit.target, SteeringVector):
         kind, label = "vector", f"{edit.target.method.replace('_', ' ')} at {edit.target.hook}"
     else:
         feature = FeatureId.parse(edit.target)
         kind = "feature"
-        label = labels_of(getattr(saes.get(feature.sae), "labels", None))(feature.index) or ""
+        label = labels_of(labels_in(lab, feature.sae))(feature.index) or ""
     return {
         "key": key, "name": clean(edit.name), "label": clean(label), "kind": kind, "operation": edit.operation,
         "value": finite(edit.value), "where": where_text(edit.where), "keep_norm": edit.keep_norm,

@@ -17,7 +17,7 @@ from saewidgets.widgets.lab_view import FORMER, escaped, sae_named
 from saewidgets.widgets.labelled import Relabelled, label_of, said_of_features, said_of_tokens
 from saewidgets.widgets.pictures import drawn
 from saewidgets.widgets.traits import Feature, Features, Position, Prompt, SAEName, Shown, one_or_several
-from saewidgets.widgets.wire import halved, labels_of, pack
+from saewidgets.widgets.wire import halved, labels_in, labels_of, pack
 from saewidgets.widgets.worker import Job
 
 MOST_FEATURES = 6
@@ -188,7 +188,7 @@ class TokenActivations(Relabelled, stem="token_activations"):
 
     def _labels_of(self, pictured: Activations) -> dict[str, str]:
         sae = pictured.sae
-        label = labels_of(getattr(self.lab.saes.get(sae), "labels", None))
+        label = labels_of(labels_in(self.lab, sae))
         return {f"{sae}/{f}": text for f in np.unique(pictured.indices).tolist() if (text := label(f))}
 
     def _chosen(self) -> Iterable[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from saewidgets.errors import UnknownNameError
 from saewidgets.results import Activations, Tokens
 
 MAGIC = 0x57454153  # "SAEW"
@@ -140,6 +141,24 @@ def halved(data: bytes) -> bytes:
     half[:n][half[:n] == 0] = np.finfo(np.float16).smallest_subnormal
     begin = buffer_head(magic, version, header | {"half": True, "scale": scale}, n)
     return b"".join([begin, data[16 + size : at], half.tobytes(), data[at + 4 * sum(counts) :]])
+
+
+def labels_in(lab: Any, sae: str) -> Any:
+    """Labels of an SAE's features as :func:`labels_of` reads them; None where there are none.
+
+    A lab says itself what its people call them, for an SAE may be in several labs; of another the SAE itself is asked.
+
+    Args:
+        lab: The lab.
+        sae: Name of the SAE; one that has left the lab has no labels.
+    """
+    held, ask = lab.saes.get(sae), getattr(lab, "labels_of", None)
+    if held is None or ask is None:
+        return getattr(held, "labels", None)
+    try:
+        return ask(sae)
+    except UnknownNameError:  # it has left just now
+        return None
 
 
 def labels_of(source: object) -> Callable[[int], str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,33 @@ def test_raters_may_change_places_and_scores_may_be_turned_round(pairs):
 def test_lists_that_are_no_pairs_of_scores(first, second):
     with pytest.raises(AnnotationError):
         weighted_kappa(first, second)
+
+
+NONE, GAP = float("nan"), pd.NA
+
+
+def test_gaps_are_left_out_and_whole_floats_are_scores():
+    first, second = [0, 1, 2, 2, 3, None, 3, 0], [1, 1, 2, 3, None, 2, NONE, GAP]
+    known = 1 - 2 / (26 / 4)  # as of the first four pairs alone
+    assert weighted_kappa(first, second) == pytest.approx(known, abs=1e-15)
+    frame = pd.DataFrame({"ann": first[:7], "bob": second[:7]}, dtype="Float64").astype(float)
+    assert weighted_kappa(frame.ann, frame.bob) == pytest.approx(known, abs=1e-15)
+    assert weighted_kappa(np.array([0, 3], np.float32), np.array([0, 3], np.int8)) == 1
+    assert math.isnan(weighted_kappa([None], [1]))
+
+
+@pytest.mark.parametrize("score", [1.5, math.inf, "1", True, -1, 4, [1], 10**400])
+def test_what_is_no_score_is_refused(score):
+    with pytest.raises(AnnotationError, match="no such score"):
+        weighted_kappa([0, score], [0, 1])
+    with pytest.raises(AnnotationError, match="no such score"):
+        weighted_kappa([0, None], [0, score])
+
+
+@pytest.mark.parametrize("categories", [0, -1, 1.5, "4", 10**9])
+def test_what_is_no_number_of_scores_is_refused(categories):
+    with pytest.raises(AnnotationError, match="number of scores"):
+        weighted_kappa([0], [0], categories)
 
 
 def test_agreement_is_over_what_both_have_rated(tmp_path):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from saewidgets.annotations import AnnotationStore, Pin, Target
 from saewidgets.annotations.neuronpedia import from_neuronpedia, to_neuronpedia
 from saewidgets.annotations.records import changes_of
-from saewidgets.annotations.tables import from_csv, from_json, to_csv, to_json
+from saewidgets.annotations.tables import check_kind, from_csv, from_json, to_csv, to_json
 from saewidgets.errors import AnnotationError, StoreError
 from saewidgets.results import Annotation, Explanation, Rating
 
@@ -96,7 +96,13 @@ BAD = {
     "kind.csv": (b"kind,feature,label\n../x,1,x\n", "cannot be annotated"),
     "quotes.csv": (b'feature,label\n1,"x\n', "line"),
     "bytes.csv": (b"\xff\xfe", "cannot be read"),
-    "large.csv": (b"feature,label\n1," + b"x" * 2_000_000, "no annotation"),
+    "large.csv": (b"feature,label\n1," + b"x" * 2_000_000, r"line 2: A label is too long"),
+    "score.csv": (b"feature,ratings\n7,ann=5\n", "line 2: .* rating"),
+    "no score.csv": (b"feature,ratings\n7,ann=3; bob=x\n", r"line 2: A rating is a name(?s:.*)'bob=x'"),
+    "no rater.csv": (b"feature,ratings\n7,3\n", r"line 2: A rating is a name(?s:.*)'3'"),
+    "tag.csv": (b"feature,tags\n1,a\n7,a=b\n", "line 3: One of the tags"),
+    "far.csv": (b"feature,label\n1,a\n\n10,a\n", "line 4: The file is about another SAE"),
+    "number.csv": (b"feature,label\n1_0,a\n", "line 2: This is no feature"),
     "x.json": (b"{", "not JSON"),
     "deep.json": (b"[" * 100_000, "nested too deeply"),
     "number.json": (b"5", "no annotations"),
@@ -117,6 +123,10 @@ BAD = {
         ).encode(),
         "is text",
     ),
+    "far.json": (
+        to_json([Annotation(Target("feature", "m", "h", "s", 10), note="x")]).encode(),
+        "annotation 1: The file is about another SAE",
+    ),
     "cut.json.gz": (gzip.compress(b"[]" * 100)[:-12], "cannot be read"),
     "np.json": (b'[{"index": "x", "description": "y"}]', "no explanation"),
     "np-index.json": (b'[{"index": -1, "description": "y"}]', "no explanation"),
@@ -126,6 +136,7 @@ BAD = {
     "np-long.json": (b'[{"index": 1, "description": "' + b"x" * 10_000_000 + b'"}]', r"too long(?s:.*)entry 1"),
     "np-surrogate.json": (b'[{"index": 1, "description": "\\ud800"}]', "not valid Unicode"),
     "np-nested.json": (b'[{"index": 1, "description": {"a": []}}]', "no explanation"),
+    "np-empty.json": (b'[{"index": 1, "description": null}]', r"no explanations(?s:.*)1 without a text"),
     "np-list.json": (b'{"index": 1, "explanations": 5}', "no explanations"),
     "lines.jsonl": (b'{"index": 1, "description": "a"}\n\n{"index": 2,\n', "line 3: Expecting property name"),
     "whole.json": (b'{\n "index": 1,\n "description": }', "line 3 column 17"),
@@ -142,6 +153,63 @@ def test_a_file_that_is_refused_changes_nothing(tmp_path, name):
     with pytest.raises(AnnotationError, match=match):
         store.import_file(tmp_path / name, BASE, d_sae=10)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.json"])
+def test_what_took_several_records_comes_in_again(tmp_path, name):
+    store = AnnotationStore(tmp_path / "a", "ann")
+    store.annotate(SEVEN, "London", "\u6f22" * 90_000)
+    for n in range(3):
+        store.annotate(SEVEN, tags=[f"{n} {m}" for m in range(500)], pin=("\u6f22" * 99_000 + str(n), n))
+    store.annotate(BASE, "innocent")
+    store.export(tmp_path / name)
+    other = AnnotationStore(tmp_path / "b", "\U0001f600" * 1_000)
+    assert other.import_file(tmp_path / name) > 2
+    assert said(other) == said(store)
+
+
+def test_the_limit_of_a_cell_is_the_users_again(tmp_path):
+    former = csv.field_size_limit(77)
+    try:
+        assert len(from_csv("feature,label\n7," + "x" * 100, BASE)) == 1
+        with pytest.raises(AnnotationError):
+            from_csv("feature,label\nx,y", BASE)
+        assert csv.field_size_limit() == 77
+    finally:
+        csv.field_size_limit(former)
+
+
+def test_numbers_and_lists_as_spreadsheets_and_people_write_them():
+    text = "feature,tags,ratings\n7.0,a; b; ,ann=3; bob=0.0;\n8,;,\n"
+    assert from_csv(text, BASE) == [(SEVEN, {"add": {"tags": ["a", "b"]}, "rate": {"ann": 3, "bob": 0}})]
+
+
+def test_endings_in_capitals(tmp_path):
+    store = filled(tmp_path / "a")
+    for name in ("X.CSV", "X.Json", "Y.CSV.GZ"):
+        if name == "Y.CSV.GZ":
+            (tmp_path / name).write_bytes(gzip.compress((tmp_path / "X.CSV").read_bytes()))
+        else:
+            store.export(tmp_path / name)
+        other = AnnotationStore(tmp_path / f"of {name}")
+        other.import_file(tmp_path / name)
+        assert said(other) == said(store)
+
+
+def test_a_misspelt_kind_is_refused():
+    for kind in (None, "feature", "token", "example", "ranking", "preset"):
+        check_kind(kind)
+    with pytest.raises(AnnotationError, match=r"no such kind(?s:.*)'features'(?s:.*)feature, token, example"):
+        check_kind("features")
+
+
+@pytest.mark.parametrize("name", ["a\0.csv", "~nobody of that name/a.csv"])
+def test_what_is_no_name_of_a_file(tmp_path, name):
+    store = AnnotationStore(tmp_path / "a")
+    with pytest.raises(AnnotationError, match="no name of a file"):
+        store.import_file(name)
+    with pytest.raises(StoreError, match="no name of a file"):
+        store.export(name)
 
 
 def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):
@@ -206,6 +274,34 @@ class TestNeuronpedia:
         assert (
             store.annotate(SEVEN, label="").shown_label == "cities (from Neuronpedia, gpt-4o-mini, oai_token-act-pair)"
         )
+
+    def test_all_explanations_of_a_feature_are_kept(self):
+        texts = ["cities", "rivers", "cities", "lakes"]
+        data = [{**self.ONE, "description": text, "typeName": None} for text in texts]
+        data.append({**self.ONE, "typeName": "gpt"})
+        ((_, op),) = from_neuronpedia(data, BASE)
+        source = "Neuronpedia, gpt-4o-mini"
+        known = {source: "cities", f"{source} (2)": "rivers", f"{source} (3)": "lakes", f"{source}, gpt": "cities"}
+        assert op == {"explain": known}
+        assert next(iter(sorted(known))) == source
+        data.insert(0, {**self.ONE, "explanationModelName": "gpt-4o-mini (2)", "description": "x", "typeName": None})
+        ((_, op),) = from_neuronpedia(data, BASE)
+        more = {f"{source} (2)": "x", f"{source} (3)": "rivers", f"{source} (4)": "lakes"}
+        assert op == {"explain": known | more}
+
+    def test_explanations_without_a_text_are_left_out_and_counted(self):
+        data = [{**self.ONE, "description": None}, {**self.ONE, "description": " "}, self.ONE]
+        with pytest.warns(UserWarning, match="2 explanations without a text"):
+            ((_, op),) = from_neuronpedia(data, BASE)
+        assert list(op["explain"].values()) == ["cities"]
+
+    @pytest.mark.parametrize("name", ["=;\n", " ", "x" * 199 + " y"])
+    def test_a_name_of_separators_is_no_name(self, tmp_path, name):
+        data = [{**self.ONE, "explanationModelName": name, "typeName": None}]
+        store = AnnotationStore(tmp_path / "a")
+        store.write(from_neuronpedia(data, BASE))
+        named = f"Neuronpedia, {'x' * 199}" if "x" in name else "Neuronpedia"
+        assert store.annotation(SEVEN).explanations == (Explanation("cities", named),)
 
     def test_several_saes_in_a_file_need_a_choice(self):
         both = [self.ONE, {**self.ONE, "layer": "7-res-jb", "index": "9"}]

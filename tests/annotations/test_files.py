@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saewidgets.annotations import AnnotationStore, Target, check
-from saewidgets.annotations.files import FILE_LIMIT
-from saewidgets.annotations.records import LINE_LIMIT, BadLineError, make_event, read_line
+from saewidgets.annotations import AnnotationStore, Target, check, merge
+from saewidgets.annotations import files as files_module
+from saewidgets.annotations import records as records_module
+from saewidgets.annotations.files import BOM, FILE_LIMIT
+from saewidgets.annotations.records import LINE_LIMIT, BadLineError, make_event, microseconds_of, read_line, time_of
+from saewidgets.errors import StoreError
 
 SEVEN = Target("feature", "gpt2", "blocks.1.hook_resid_post", "3f2a", 7)
 SESSION = "0123456789ab"
@@ -93,6 +96,7 @@ BROKEN = {
     "time of another form": (data(time="yesterday"), "no time"),
     "a day that is not": (data(time="2026-02-31T00:00:00.000000Z"), "no such day"),
     "a year too far": (data(time="9999-01-01T00:00:00.000000Z"), "no time"),
+    "the last moment of the format": (data(time="2199-12-31T23:59:59.999999Z"), "more than 50 years ahead"),
     "undo of another session": (data(op={"undo": "ffffffffffff-1"}, target=None), "own session"),
     "undo and more": (data(op={"undo": f"{SESSION}-1", "set": {}}, target=None), "nothing else"),
     "a label of 10 MB": (data(op={"set": {"label": "x" * 10_000_000}}), "longer than 1,000,000 bytes"),
@@ -160,6 +164,98 @@ def test_any_operation_is_a_record_or_a_reason(value):
         assert_read_or_reason(data(op={verb: value}))
 
 
+class TestTimes:
+    @pytest.mark.parametrize("time", ["2199-12-31T23:59:59.999999Z", "2070-01-01T00:00:00.000000Z"])
+    def test_what_a_person_says_now_wins_over_any_time_that_is_read(self, folder, time):
+        last = make_event("f" * 12, 999_999_999_999, time, "eve", SEVEN, {"set": {"label": "frozen"}})
+        (folder / "eve.jsonl").write_bytes(last.line)
+        store = AnnotationStore(folder, "ann")
+        assert store.annotate(SEVEN, "mine").label == "mine"
+        assert AnnotationStore(folder).label(SEVEN) == "mine"
+        assert store.annotate(SEVEN, label="").label is None
+
+    def test_fifty_years_ahead_of_the_clock_is_read_and_no_more(self, monkeypatch):
+        clock = microseconds_of("2090-01-01T00:00:00.000000Z")
+        monkeypatch.setattr(records_module, "time_ns", lambda: clock * 1000)
+        last = clock + 50 * 8_766 * 3_600 * 10**6
+        assert time_of(last) == "2140-01-02T12:00:00.000000Z"
+        assert read_line(data(time=time_of(last))).time == time_of(last)
+        with pytest.raises(BadLineError, match="50 years ahead"):
+            read_line(data(time=time_of(last + 1)))
+
+    def test_a_clock_that_stands_in_1970_reads_todays_records(self, monkeypatch):
+        monkeypatch.setattr(records_module, "time_ns", lambda: 0)
+        assert read_line(data(time="2075-12-31T23:59:59.999999Z"))
+        with pytest.raises(BadLineError, match="50 years ahead"):
+            read_line(data(time="2076-01-01T00:00:00.000000Z"))
+
+    def test_the_last_moment_of_the_format_is_not_passed(self):
+        assert time_of(microseconds_of("2199-12-31T23:59:59.999999Z") + 1) == "2199-12-31T23:59:59.999999Z"
+
+
+class TestFullFiles:
+    """A session goes on in another file before one is larger than what is read of it."""
+
+    LIMIT = 1_000
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch):
+        monkeypatch.setattr(files_module, "FILE_LIMIT", self.LIMIT)
+
+    def assert_all_read(self, folder: Path, records: int) -> None:
+        assert max(path.stat().st_size for path in folder.iterdir()) <= self.LIMIT
+        again = AnnotationStore(folder)
+        assert (len(again), again.problems) == (records, ())
+        assert len(again.annotation(SEVEN).tags) == records
+
+    def test_one_by_one(self, folder):
+        store = AnnotationStore(folder)
+        for n in range(10):
+            store.annotate(SEVEN, tags=[f"t{n}"])
+        self.assert_all_read(folder, 10)
+        length = max(len(event.line) for event in store.events)
+        assert len(list(folder.iterdir())) == -(-10 // (self.LIMIT // length))
+
+    def test_an_import_that_is_larger_than_a_file(self, folder):
+        store = AnnotationStore(folder)
+        store.annotate(SEVEN, tags=["before"])
+        store.write([(SEVEN, {"add": {"tags": [f"t{n}"]}}) for n in range(20)])
+        store.annotate(SEVEN, tags=["after"])
+        self.assert_all_read(folder, 22)
+
+    def test_a_disk_that_is_full_after_the_first_file_keeps_the_rest_in_memory(self, folder, monkeypatch):
+        store, real, room = AnnotationStore(folder), os.write, iter([True])
+
+        def once(descriptor: int, text: bytes) -> int:
+            if not next(room, False):
+                raise OSError(28, "No space left on device")
+            return real(descriptor, text)
+
+        monkeypatch.setattr(files_module.os, "write", once)
+        with pytest.raises(StoreError, match="not saved"):
+            store.write([(SEVEN, {"add": {"tags": [f"t{n}"]}}) for n in range(9)])
+        (path,) = folder.iterdir()
+        first = len(path.read_bytes().splitlines())
+        assert (0 < first < 9, store.unsaved) == (True, 9 - first)
+        monkeypatch.setattr(files_module.os, "write", real)
+        store.save()
+        self.assert_all_read(folder, 9)
+
+    def test_merging_two_states_and_what_was_too_large_already(self, folder, tmp_path):
+        other = tmp_path / "other"
+        other.mkdir()
+        tags = [line(n, add={"tags": [f"t{n}"]}) for n in range(1, 10)]
+        (folder / "x.jsonl").write_bytes(b"".join(tags[:3]))
+        (other / "x.jsonl").write_bytes(b"".join(tags[:1] + tags[3:5]))
+        (other / "y.jsonl").write_bytes(b"".join(tags))  # as one that somebody joined from two
+        assert [problem.file for problem in check(other).problems] == ["y.jsonl"]
+        report = merge([folder, other], tmp_path / "out")
+        assert (report.records, report.problems) == (9, ())
+        self.assert_all_read(tmp_path / "out", 9)
+        names = ["x.jsonl", "x_more.jsonl", "y.jsonl", "y_more.jsonl", "y_more_more.jsonl"]
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+
+
 class TestStrangersFolder:
     def test_links_and_what_is_no_plain_file_are_not_read(self, folder, tmp_path):
         outside = tmp_path / "outside.jsonl"
@@ -199,6 +295,37 @@ class TestStrangersFolder:
         store = AnnotationStore(folder)
         store.annotate(SEVEN, "<script>alert(1)</script>")
         assert AnnotationStore(folder).label(SEVEN) == "<script>alert(1)</script>"
+
+    def test_blank_lines_and_a_mark_of_the_byte_order_are_no_problem(self, folder):
+        path = folder / "a.jsonl"
+        path.write_bytes(BOM + line(1) + b"\n \r\n" + line(2) + b"\n ")
+        store = AnnotationStore(folder, refresh_every=0)
+        assert (len(store), store.label(SEVEN), store.problems) == (2, "label 2", ())
+        with path.open("ab") as file:
+            file.write(b"\n" + line(3) + b"{oops\n")
+        assert (len(store), store.label(SEVEN)) == (3, "label 3")
+        assert [problem.line for problem in store.problems] == [8]
+
+    def test_a_file_that_goes_while_the_folder_is_listed_takes_no_other_along(self, folder, tmp_path, monkeypatch):
+        (folder / "a.jsonl").write_bytes(line(1))
+        real = os.scandir
+
+        def listing(path):
+            (Path(path) / "gone.jsonl").write_bytes(line(2))
+            with real(path) as entries:
+                found = list(entries)
+            (Path(path) / "gone.jsonl").unlink()
+            return contextlib.nullcontext(found)
+
+        monkeypatch.setattr(files_module.os, "scandir", listing)
+        store = AnnotationStore(folder)
+        assert (store.label(SEVEN), store.problems) == ("label 1", ())
+        assert check(folder).records == 1
+        monkeypatch.undo()
+        monkeypatch.setattr("saewidgets.annotations.merging.listed", lambda _: ({"gone.jsonl": folder.stat()}, []))
+        with pytest.raises(StoreError, match="cannot be read"):
+            merge([folder], tmp_path / "out")
+        assert not (tmp_path / "out").exists()
 
     def test_line_ends_of_another_system(self, folder):
         (folder / "a.jsonl").write_bytes((line(1) + line(2)).replace(b"\n", b"\r\n"))

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saewidgets.annotations import AnnotationStore, Target, check, merge
+from saewidgets.annotations.files import BOM
 from saewidgets.annotations.fold import Fold
-from saewidgets.annotations.records import Event, make_event, read_line
+from saewidgets.annotations.merging import _union
+from saewidgets.annotations.records import BadLineError, Event, make_event, read_line
 from saewidgets.errors import StoreError
 
 TARGETS = [Target("feature", "gpt2", "h", "s", n) for n in range(2)] + [Target("preset", "gpt2", name="calm")]
@@ -90,6 +92,44 @@ def test_a_line_is_read_as_it_was_written(record):
     assert read_line(event.line) == event
 
 
+def union(*states: bytes) -> bytes:
+    return _union(set(states))
+
+
+def read(text: bytes) -> tuple[set[Event], int]:
+    """The records of a file, and how many of its lines are none."""
+    events, broken = set(), 0
+    for line in text.removeprefix(BOM).split(b"\n"):
+        try:
+            events |= {read_line(line + b"\n")} if line else set()
+        except BadLineError:
+            broken += 1
+    return events, broken
+
+
+@st.composite
+def copies(draw) -> list[bytes]:
+    """A file, and copies of it: lines left out, line ends and the mark of another system, cut anywhere."""
+    lines = [event.line for event in made(draw(st.lists(RECORDS, max_size=4)))] + draw(st.just([]) | st.just([b"?{\n"]))
+    found = [b"".join(lines)]
+    for _ in range(3):
+        text = b"".join(line for line in lines if draw(st.integers(0, 3)))
+        text = text.replace(b"\n", b"\r\n") if draw(st.booleans()) else text
+        text = text[: draw(st.integers(0, len(text)))] if draw(st.booleans()) else text
+        found.append(BOM + text if draw(st.booleans()) else text)
+    return found
+
+
+@settings(deadline=None, max_examples=150)
+@given(copies())
+def test_copies_of_a_file_merge_in_any_order_whatever_became_of_them(found):
+    full, a, b, c = found
+    assert union(union(a, b), c) == union(a, union(b, c)) == union(a, b, c)
+    assert union(union(a, b), b) == union(a, b)
+    assert read(union(a, b, c))[0] == read(a)[0] | read(b)[0] | read(c)[0]
+    assert read(union(*found)) == read(full)
+
+
 def test_the_last_writer_wins_field_by_field_and_ties_are_broken():
     def event(session, number, second, op):
         return make_event(session * 12, number, f"2026-01-01T00:00:0{second}.000000Z", session, SEVEN, op)
@@ -163,6 +203,57 @@ class TestFolders:
         (older / path.name).write_bytes(path.read_bytes()[:40])
         merge([older, a], tmp_path / "c")
         assert contents(tmp_path / "c") == contents(a)
+
+    def test_a_record_that_was_cut_in_one_copy_is_no_problem_of_the_merged_ones(self, tmp_path):
+        store = AnnotationStore(tmp_path / "y", "ann")
+        store.annotate(SEVEN, "London")
+        store.annotate(SEVEN, "Paris")
+        (path,) = (tmp_path / "y").iterdir()
+        text = path.read_bytes()
+        for name, state in {"x": text[:-30], "z": text.split(b"\n")[0] + b"\r\n"}.items():
+            (tmp_path / name).mkdir()
+            (tmp_path / name / path.name).write_bytes(state)
+        x, y, z = (tmp_path / name for name in "xyz")
+        merge([x, y], tmp_path / "xy")
+        merge([y, z], tmp_path / "yz")
+        ways = [merge(way, tmp_path / f"out{n}") for n, way in enumerate([[tmp_path / "xy", z], [x, tmp_path / "yz"]])]
+        assert ways[0] == ways[1]
+        assert (ways[0].records, ways[0].problems) == (2, ())
+        assert contents(tmp_path / "out0") == contents(tmp_path / "out1") == {path.name: text}
+
+    def test_a_file_that_only_one_has_is_copied_as_it_is(self, two, tmp_path):
+        (path,) = two[0].iterdir()
+        path.write_bytes(BOM + b"?{\r\n\n" + path.read_bytes() + b"cut")
+        merge([two[0], two[0]], tmp_path / "c")
+        assert contents(tmp_path / "c") == contents(two[0])
+
+    def test_a_line_that_is_whole_stays_though_another_begins_like_it(self):
+        event = make_event("a" * 12, 1, "2026-01-01T00:00:00.000000Z", "ann", SEVEN, {"set": {"label": "London"}})
+        whole = event.line.rstrip()
+        assert read(union(whole, whole + b"garbage\n")) == ({event}, 1)
+
+    def test_a_single_file_is_merged_whatever_it_is_called(self, two, tmp_path):
+        a, b = two
+        path = next(b.iterdir())
+        for name in ("bob.txt", "bob.JSONL"):
+            (tmp_path / name).write_bytes(path.read_bytes())
+            report = merge([a, tmp_path / name], tmp_path / f"out of {name}")
+            assert report.records == 1 + check(tmp_path / name).records
+            assert (tmp_path / f"out of {name}" / f"{name}.jsonl").read_bytes() == path.read_bytes()
+
+    def test_one_folder_need_not_be_in_a_list(self, two, tmp_path):
+        assert merge(two[0], tmp_path / "c") == merge(str(two[0]), tmp_path / "d") == check(two[0])
+
+    def test_what_is_not_copied_is_said(self, two, tmp_path):
+        a, b = two
+        linked = tmp_path / "linked"
+        linked.mkdir()
+        (linked / "link.jsonl").symlink_to(next(b.iterdir()))
+        report = merge([a, linked, linked], tmp_path / "c")
+        assert report.records == 1
+        (problem,) = report.problems
+        assert (problem.file, problem.line) == (str(linked / "link.jsonl"), 0)
+        assert "a link" in problem.reason
 
     def test_copying_files_merges_too(self, two):
         a, b = two

@@ -12,6 +12,7 @@ import pytest
 
 from saewidgets.annotations import AnnotationStore, Target
 from saewidgets.annotations.polling import THREAD, Poll
+from saewidgets.errors import AnnotationError
 
 SEVEN = Target("feature", "gpt2", "h", "s", 7)
 WRITER = """
@@ -88,6 +89,16 @@ def test_nobody_looks_where_only_refresh_may(folder):
     store = AnnotationStore(folder, "ann", refresh_every=None)
     store.observe(print)
     assert store._poll.thread is None
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 1e9, "1", True])
+def test_a_pause_that_no_thread_can_wait_is_refused(folder, seconds):
+    with pytest.raises(AnnotationError, match="no time between two looks"):
+        AnnotationStore(folder, "ann", refresh_every=-1)
+    store = AnnotationStore(folder, "ann", refresh_every=2)
+    with pytest.raises(AnnotationError, match="no time between two looks"):
+        store.refresh_every = seconds
+    assert store.refresh_every == 2
 
 
 def test_the_thread_keeps_no_store_alive(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import nbformat
@@ -21,6 +22,11 @@ from saewidgets.widgets.base import WIDGET_VIEW
 from tests.export.pages import body, code, html, model_of, notebook, outputs_of, saved, scripts
 from tests.widgets.fake_lab import FakeLab
 
+HEADER = b"SAEW" + (1).to_bytes(4, "little")
+BROKEN = (
+    b"", b"\0" * 7, b"\xff" * 4000, HEADER + b"\4\0\0\0\0\0\0\0null", HEADER + b"\4\0\0\0\0\0\0\0{}",
+    HEADER + b"\2\0\0\0\2\0\0\0{}abc", b"SAEW\2\0\0\0\2\0\0\0\0\0\0\0{}", b"RIFF" + HEADER[4:] + b"\2\0\0\0\0\0\0\0{}",
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'><script>x()</script></svg>"
 
@@ -114,6 +120,10 @@ def test_the_script_is_kept_once_and_is_never_the_notebooks(elsewhere):
         {"buffers": [{"path": ["a", "b"], "data": ""}]},
         {"buffers": [{"path": ["_data"], "data": "00", "encoding": "hex"}]},
         {"buffers": [3]},
+        {"buffers": []},
+        *({"buffers": [{"path": ["_data"], "data": b64encode(data).decode()}]} for data in BROKEN),
+        {"buffers": [{"path": ["_live"], "data": b64encode(BROKEN[1]).decode()}]},
+        {"buffers": [], "state": {"status": 3}},
         {"buffers": 3},
         {"state": 3},
     ],
@@ -128,6 +138,20 @@ def test_state_that_is_not_ours_or_broken_is_not_used(elsewhere, change):
     assert (made.n_live, made.n_static) == (0, 1)
     assert scripts(made.html) == []
     assert "Golden" in body(made.html)
+
+
+def test_a_view_that_has_nothing_to_show_yet_lives_without_data(elsewhere):
+    view = TokenActivations(FakeLab(), "")
+    assert view.status["state"] == "failed"
+    assert exported(notebook(code("view", *outputs_of(view)), views=[view])).n_live == 1
+
+
+def test_what_begins_as_our_buffers_lives(elsewhere):
+    view = TokenActivations(FakeLab(), "the Golden Gate")
+    found = notebook(code("view", *outputs_of(view)), views=[view])
+    least = b64encode(HEADER + b"\2\0\0\0\1\0\0\0{}ab").decode()
+    found.metadata["widgets"][STATE]["state"][view.model_id]["buffers"] = [{"path": ["_data"], "data": least}]
+    assert exported(found).n_live == 1
 
 
 @pytest.mark.parametrize("widgets", [3, {STATE: 3}, {STATE: {"state": 3}}, {STATE: {}}, {"x": {}}])
@@ -163,10 +187,19 @@ def test_a_box_with_widgets_of_others_is_not_drawn_and_one_in_itself_ends(elsewh
     assert MOST < 32**2 * 8
 
 
-def test_a_widget_of_others_leaves_a_note(elsewhere):
-    made = exported(notebook(code("w", {WIDGET_VIEW: {"model_id": "x"}, "text/plain": "IntSlider(<b>)"})))
+def test_a_widget_of_others_leaves_a_note_and_is_not_counted(elsewhere):
+    other = {WIDGET_VIEW: {"model_id": "x"}, "text/plain": "IntSlider(<b>)"}
+    made = exported(notebook(code("w", other)))
     assert "IntSlider(&lt;b&gt;)" in made.html
     assert "needs a running kernel" in made.html
+    assert made.n_static == 0
+    view = TokenActivations(FakeLab(), "the Golden Gate")
+    twin, live = outputs_of(view)
+    assert exported(notebook(code("both", twin, live, other))).n_static == 1
+    assert exported(notebook(code("one output", {**live.data, **twin.data}))).n_static == 1
+    found = notebook(code("no twin", live), views=[view])
+    found.metadata["widgets"][STATE]["state"][view.model_id]["state"]["_esm"] = "of another version"
+    assert exported(found).n_static == 1
 
 
 # ---- the rest of a notebook ------------------------------------------------------------------------------------------
@@ -270,6 +303,10 @@ def test_files_that_cannot_be_read_or_written(tmp_path, monkeypatch):
         sw.export_notebook(path, tmp_path / "." / "nb.ipynb")
     with pytest.raises(StoreError, match="not written"):
         sw.export_notebook(path, tmp_path)
+    with pytest.raises(StoreError, match="no name of a file"):
+        sw.export_notebook(path, "a\0.html")
+    with pytest.raises(LoadError, match="no name of a file"):
+        sw.export_notebook("a\0.ipynb", tmp_path / "x.html")
     monkeypatch.setattr(notebook_module, "BYTES_LIMIT", 10)
     with pytest.raises(LoadError, match="too large"):
         sw.export_notebook(path, tmp_path / "x.html")

@@ -12,6 +12,7 @@ import pytest
 from saewidgets.results import FeatureId, Tokens
 from saewidgets.results.feature_stats import Example
 from saewidgets.views import feature_stats_html, feature_stats_text
+from saewidgets.views.remarks import Pinned
 from tests.widgets.dashboard_cases import nasty_stats
 from tests.widgets.fake_dashboard_lab import FakeDashboardLab
 
@@ -42,7 +43,7 @@ class Plain(HTMLParser):
         elif tag in {"td", "th"}:
             self.rows[-1].append("")
         elif tag == "mark":
-            self.marks.append((dict(attrs)["title"] or "", ""))
+            self.marks.append((dict(attrs).get("title") or "", ""))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -139,6 +140,23 @@ def test_text_has_the_token_between_stars(stats):
     assert "note: one\\ntwo" in lines
     assert sum("*" in line for line in lines) == 5
     assert any(line.startswith("raises: ' Bridge' +1.5") for line in lines)
+
+
+def test_what_people_say_stands_below_the_note_and_below_the_examples(stats):
+    pins = (Pinned("on the", " Golden", " Gate"), Pinned("a text", "", " (token 900)"))
+    drawn = next(each for interval in stats.intervals for each in interval.examples)
+    said = {"people": ["Tags: <b>", "Stars: 1 (ann)"], "pins": pins}
+    of_examples = {stats.top[0]: "clean <b>", drawn: "by chance"}
+    found = Plain(feature_stats_html(stats, note="a note", **said, of_examples=of_examples))
+    assert found.marks[0] == ("", " Golden")
+    assert "Note: a noteTags: <b>Stars: 1 (ann)Pinned: on the Golden GatePinned: a text (token 900)" in found.text
+    assert found.rows[1][1].endswith("clean <b>")
+    assert ["by chance" in row[-1] for row in found.rows].count(True) == 1
+    lines = feature_stats_text(stats, note="a note", **said, of_examples=of_examples).split("\n")
+    start = lines.index("note: a note") + 1
+    told = ["Tags: <b>", "Stars: 1 (ann)", "Pinned: on the* Golden* Gate", "Pinned: a text (token 900)"]
+    assert lines[start : start + 4] == told
+    assert lines[start + 5] == "    clean <b>"
 
 
 def test_hostile_text_stays_text():

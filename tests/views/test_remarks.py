@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from saewidgets.results import Annotation, Rating, Target
 from saewidgets.views import ranking_html, ranking_text, steering_comparison_html, steering_comparison_text
 from saewidgets.views import token_strip_html as strip
 from saewidgets.views import token_strip_text as strip_text
-from saewidgets.views.remarks import NOTHING, Remark
+from saewidgets.views.remarks import NOTHING, Remark, people_say, remark_of, tagged
 from tests.results.rankings import ranking_of
 from tests.views.test_token_strip import GitHubLike
 from tests.widgets.fake_lab import activations_of
@@ -33,6 +36,22 @@ def test_a_long_one_is_cut():
     long = Remark("n" * 10**7, "m" * 10**7)
     assert (long.name, long.note_html) == (f"{'n' * 59}…", f"{'m' * 299}…")
     assert Remark("n" * 60, "m" * 300) == (Remark("n" * 60, "m" * 300).name, Remark("", "m" * 300).note_html)
+
+
+class TestPeople:
+    def test_a_line_each_of_what_there_is(self):
+        target = Target("feature", "toy", "hook", "3f2a", 7)
+        assert (people_say(Annotation(target)), tagged(()), remark_of(Annotation(target))) == ([], [], "")
+        some = Annotation(target, "name", "a\nnote", ("x", "y"), ("ann", "bob"), (Rating("ann", 3), Rating("bob", 0)))
+        assert people_say(some) == ["Stars: 2 (ann, bob)", "Specificity, 0 to 3: 3 by ann, 0 by bob"]
+        assert tagged(some.tags) == ["Tags: x, y"]
+        people = "Stars: 2 (ann, bob) · Specificity, 0 to 3: 3 by ann, 0 by bob"
+        assert remark_of(some) == f"name: a / note · Tags: x, y · {people}"
+
+    def test_names_stay_on_their_line_and_of_many_twenty_are_told(self):
+        assert tagged(["a\n\u202e", "b" * 100]) == [f"Tags: a\\n\\u202e, {'b' * 59}…"]
+        many = tagged([str(n) for n in range(25)])
+        assert many == [f"Tags: {', '.join(map(str, range(20)))}, and 5 more"]
 
 
 class TestTokens:
@@ -66,6 +85,16 @@ class TestTokens:
         assert page.count(" — x") == 50
         assert "and 10 more</p>" in page
 
+    def test_labels_of_the_result_stand_where_nothing_else_is_given(self, result):
+        named = replace(result, labels={3: "<b>", 7: "gate"})
+        assert "Feature <b>mid/3</b> <i>&lt;b&gt;</i> · max 10" in strip(named, 3)
+        assert "<td>7</td><td style=text-align:left>gate</td><td>9</td>" in strip(named, 3)
+        assert strip_text(named, 3).startswith("mid/3 (<b>) · ")
+        assert "mid/7 (gate): max 9" in strip_text(named, 3)
+        for twin in (strip, strip_text):
+            assert twin(named, 3, said={}) == twin(result, 3)
+        assert "gate" in named._repr_html_()
+
     def test_the_text_says_the_same(self, result):
         lines = strip_text(result, 3, said={3: EVIL, 7: Remark("gate", "n")}, of_tokens={2: Remark("name")}).split("\n")
         assert lines[0].startswith("mid/3 (<script>x</script>) · model toy")
@@ -95,6 +124,14 @@ class TestRanking:
         assert "\na first try\n" in text
         assert ranking_html(ranking, 3, said={}) == ranking_html(ranking, 3)
         assert ranking_text(ranking, 3, said={}) == ranking_text(ranking, 3)
+
+    def test_its_own_labels_stand_where_nothing_else_is_given(self):
+        ranking = ranking_of([(3.0, 1.0, 0.5), (2.0, -1.0, 0.25)], labels={"mid/10": "<b>", "other/11": "another"})
+        assert "<td style=text-align:left><b>10</b><br><i>&lt;b&gt;</i></td>" in ranking_html(ranking, 2)
+        assert "1. 10* (<b>) 3" in ranking_text(ranking, 2)
+        for twin in (ranking_html, ranking_text):
+            assert "another" not in twin(ranking, 2)
+            assert twin(ranking, 2, said={}) == twin(ranking_of([(3.0, 1.0, 0.5), (2.0, -1.0, 0.25)]), 2)
 
 
 class TestSteering:

@@ -15,6 +15,7 @@ import numpy as np
 
 from saewidgets.results import FeatureId, FeatureStats, Tokens
 from saewidgets.results.feature_stats import Example, Interval, LogitEffects, TokenEffect
+from saewidgets.views.remarks import Pinned
 from saewidgets.widgets.dashboard_specificity import blind, rating_json, specificity_json
 from saewidgets.widgets.dashboard_wire import Said, pack_examples, pack_feature, pack_table
 from saewidgets.widgets.wire import pack
@@ -51,13 +52,18 @@ def cases() -> list[dict[str, Any]]:
     lab = FakeDashboardLab()
     index = lab.indexes["mid"]
     often = [int(n) for n in np.argsort(-index.count, kind="stable")]
-    said = Said("Golden Gate <b>Bridge</b>", "Golden Gate <b>Bridge</b>", "a note\nof two lines", ("place", "us"), 2)
+    bridge, people = "Golden Gate <b>Bridge</b>", ("Stars: 2 (ann, bob)", "Specificity, 0 to 3: 3 by ann, 2 by bob")
+    pins = (Pinned("at the", " Golden", " Gate \u2026"), Pinned("a text", "", " (token 900)"))
+    said = Said(bridge, bridge, "a note\nof two lines", ("place", "us"), 2, False, people, pins)
+    nasty = "\u202e<i>\x00</b><script>\ud800"
     dead = next(n for n in range(512) if not index.count[n])
     found = [
         _case("typical", lab, index.feature(often[1]), said),
         _case("rare", lab, index.feature(next(n for n in often if 0 < index.count[n] < 60))),
         _case("dead", lab, index.feature(dead)),
-        _case("nasty", lab, nasty_stats(), Said("\u202e<i>\x00", "\u202e<i>\x00", "<script>\ud800", ("</b>",))),
+        _case(
+            "nasty", lab, nasty_stats(), Said(nasty, nasty, nasty, (nasty,), 1, True, (nasty,), (Pinned(*[nasty] * 3),))
+        ),
     ]
     for case in found[1:]:
         del case["_table"], case["_live"]

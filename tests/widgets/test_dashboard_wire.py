@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from saewidgets.errors import SpecificityError
 from saewidgets.results import FeatureId, Tokens
 from saewidgets.results.feature_stats import Example, Histogram
+from saewidgets.views.remarks import Pinned
 from saewidgets.widgets.dashboard_specificity import (
     ITEMS,
     Scoring,
@@ -55,12 +56,15 @@ def often(index):
 
 class TestFeature:
     def test_the_header_has_all_that_is_known(self, often):
-        said = Said("gates", "gates", "two\nlines", ("a", "b"), 2, True)
+        pins = (Pinned("on the", " Gate", " of"), Pinned("a", "\ud800", ""))
+        said = Said("gates", "gates", "two\nlines", ("a", "b"), 2, True, ("Stars: 2 (ann, \ud800)",), pins)
         head, _, _ = tokens_of(pack_feature(often, said, d_sae=512, label=lambda other: f"number {other.index}"))
         n = often.feature.index
         assert (head["feature"], head["sae"], head["index"], head["d_sae"]) == (f"mid/{n}", "mid", n, 512)
         assert [head[name] for name in ("label", "note", "tags", "stars")] == ["gates", "two\nlines", ["a", "b"], 2]
         assert (head["given"], head["mine"]) == ("gates", True)
+        assert head["people"] == ["Stars: 2 (ann, \\ud800)"]
+        assert head["pins"] == [["on the", " Gate", " of"], ["a", "\\ud800", ""]]
         assert (head["count"], head["n_tokens"], head["density"]) == (often.count, often.n_tokens, often.density)
         assert (head["dead"], head["dense"]) == (False, True)
         assert [head[name] for name in ("max", "mean", "std")] == pytest.approx(

@@ -13,7 +13,7 @@ import pytest
 
 from saewidgets import Lab, steering
 from saewidgets.annotations import AnnotationStore
-from saewidgets.widgets import FeatureRanking, SteeringPanel, TokenActivations
+from saewidgets.widgets import Explorer, FeatureDashboard, FeatureRanking, SteeringPanel, TokenActivations
 from saewidgets.widgets.steering_wire import clean
 from saewidgets.widgets.worker import worker_of
 from tests.widgets.messages import tell
@@ -139,14 +139,22 @@ class TestAtOnce:
         tell(view, op="hello")
         assert shown(view, top) == "bob's"
 
-    def test_another_folder_is_listened_to_from_the_next_look(self, lab, top, kind, tmp_path):
-        view = make(kind, lab, top)
-        former = lab.annotations
-        lab.annotations = tmp_path / "other"
-        tell(view, op="hello")
+    def test_of_another_folder(self, lab, top, kind, tmp_path):
+        lab.annotate(top, label="here", note="a note of here")
+        view, closed = make(kind, lab, top), make(kind, lab, top)
+        closed.close()
+        former, lab.annotations = lab.annotations, tmp_path / "other"
+        assert not shown(view, top)
+        assert view._notes == []
         lab.annotate(top, label="there")
         assert shown(view, top) == "there"
-        assert not len(former._observers)
+        former.annotate(lab.target(top), label="not heard")
+        assert shown(view, top) == "there"
+        lab.annotations = former
+        assert shown(view, top) == "not heard"
+        assert shown(closed, top) == "here"
+        view.close()
+        assert (len(former._observers), len(lab._moved)) == (0, 0)
 
     def test_a_closed_view_hears_nothing_and_nobody_looks_any_more(self, lab, top, kind):
         views = [make(kind, lab, top) for _ in range(2)]
@@ -320,6 +328,14 @@ class TestPresets:
         lab.annotations.undo()
         assert panel._presets == ["calm"]
 
+    def test_of_another_folder(self, lab, top, tmp_path):
+        panel = make(SteeringPanel, lab, top)
+        lab.annotations = tmp_path / "other"
+        lab.save_preset("calm", [steering.ablate(top)])
+        assert panel._presets == ["calm"]
+        lab.annotations = tmp_path / "third"
+        assert panel._presets == []
+
     def test_those_that_were_there_are_listed_from_the_start(self, lab, top):
         lab.save_preset("calm", [steering.ablate(top)])
         assert make(SteeringPanel, lab, top)._presets == ["calm"]
@@ -367,3 +383,21 @@ def test_a_closed_view_is_not_held_by_what_it_heard_of(lab, top, kind):
     gc.collect()
     assert gone() is None
     lab.annotate(top, label="nobody hears")
+
+
+def test_a_dashboard_and_an_explorer_hear_of_another_folder(lab, top, tmp_path):
+    lab.build_index([PROMPT] * 4, path=tmp_path / "index")
+    lab.annotate(top, label="here")
+    view, explorer = FeatureDashboard(lab, top), Explorer(lab, PROMPT, feature=top, views=("tokens", "steering"))
+    view._wait()
+    explorer.tokens._wait()
+    assert (view.result.label, explorer.bar._offer["label"]) == ("here", "here")
+    lab.annotations = tmp_path / "other"
+    assert (view.result.label, explorer.bar._offer["label"]) == ("", "")
+    assert lab.feature(top).label == ""
+    lab.annotate(top, label="there")
+    assert (view.result.label, explorer.bar._offer["label"]) == ("there", "there")
+    assert lab.feature(top).label == "there"
+    view.close()
+    explorer.close()
+    assert (len(lab.annotations._observers), len(lab._moved)) == (0, 0)

@@ -3,6 +3,7 @@ import math
 import struct
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saewidgets.results import Node, Prediction, Ranking
-from saewidgets.widgets.ranking_wire import pack_ranking
+from saewidgets.widgets.ranking_wire import labels_on, pack_ranking
 from tests.widgets.fake_lab import tokens_of
 
 NAN = float("nan")
@@ -118,10 +119,11 @@ def test_what_is_not_finite_is_null_in_the_header():
     assert head["completeness"] is None
 
 
-def test_labels_and_density_come_from_the_saes():
+def test_labels_and_density_of_an_sae_that_a_lab_holds():
     held = type("SAE", (), {"density": np.array([0.5, np.nan, 0.25]), "labels": {2: "a <b>label</b>", 9: "x"}})()
+    lab = SimpleNamespace(saes={"mid": held})
     result = some(saes=("wide", "mid"), hooks=("a", "b"), sae_index=np.array([1, 1, 1], np.int32))
-    head, found = unpack(pack_ranking(result, saes={"mid": held}))
+    head, found = unpack(pack_ranking(result, saes=lab.saes, labels=labels_on(result, lab)))
     assert found["density"].tolist() == [0.5, -1.0, 0.25]
     assert head["labels"] == {"mid/2": "a <b>label</b>"}
     assert unpack(pack_ranking(result))[1]["density"].tolist() == [-1.0] * 3

@@ -1,5 +1,6 @@
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def edit_of(edit):
 
 
 def card(edit, saes, reach=None):
-    found = edit_json("e1", edit_of(edit), reach, saes)
+    found = edit_json("e1", edit_of(edit), reach, SimpleNamespace(saes=saes))
     strict(found)
     return found
 

@@ -40,6 +40,8 @@ import { fromHalf } from "./wire.js";
  * @property {string[]} tags
  * @property {number} stars how many people star it
  * @property {boolean} mine whether the one who writes does
+ * @property {string[]} people who starred and rated it, a line each
+ * @property {[before: string, token: string, after: string][]} pins pinned examples
  * @property {number} density
  * @property {number} count
  * @property {number} n_tokens

@@ -96,12 +96,13 @@ export function makeFeatureHead({ onStep, onJump, onSay }, ...more) {
   const label = makeField("input.title", "Label", (text) => onSay({ label: text }));
   const note = makeField("textarea.remark", "Note", (text) => onSay({ note: text }));
   const tags = h("span.faint");
+  const people = h(".pins.note");
   const words = h(".facts.wrap");
   const source = h(".note");
   let shown = "";
   return {
     box: h(".who.wrap", h("span.flex", former, id, next), h("label.flex.note", "go to", jump.box), of, ...more),
-    said: h(".said", h(".flex", star, label.field), h(".flex", note.field, tags)),
+    said: h(".said", h(".flex", star, label.field), h(".flex", note.field, tags), people),
     words: h("", words, source),
     focus: () => id.focus(),
     /** @param {string} feature the one that was asked for @param {Head} [head] the one that is there */
@@ -123,6 +124,11 @@ export function makeFeatureHead({ onStep, onJump, onSay }, ...more) {
       set(star, "aria-label", `Star, ${head.stars} so far`);
       set(star, "aria-pressed", starred);
       put(tags, head.tags.map((tag) => `#${readable(tag)}`).join(" "));
+      const pins = head.pins.map((pin) => {
+        const [before, token, after] = pin.map(readable);
+        return h(".what", `Pinned: ${before}`, token && h("b.peak", token), after);
+      });
+      put(people, ...head.people.map((line) => h(".what", readable(line))), ...pins);
       put(words, ...facts(head));
       put(source, [head.model, head.hook, head.sample].filter(Boolean).map(readable).join(" · "));
     },

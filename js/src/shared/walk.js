@@ -1,6 +1,6 @@
 /** Tokens that are walked with the arrow keys and tell of themselves under the mouse or in focus. */
 
-import { h, number, put, visible } from "./dom.js";
+import { h, number, put, set, visible } from "./dom.js";
 import { level, rgba, tint } from "./palette.js";
 import { fill, handlers } from "./strip.js";
 
@@ -28,7 +28,7 @@ export function tokenCell(token, { look = "", special, peak, value, max }) {
   if (token.length < LONG) cell.style.whiteSpace = "nowrap";
   if (value && max > 0) {
     cell.style.background = rgba(0, tint(value / max));
-    cell.dataset.level = `${level(value / max)}`;
+    set(cell, "data-level", level(value / max));
   }
   return cell;
 }
