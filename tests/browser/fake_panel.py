@@ -62,6 +62,7 @@ class FakePanel(LiveView, stem="steering_panel"):
     _code = traitlets.Unicode("edits = [\n    sw.steering.set('mid/7', 4.0),\n]").tag(sync=True)
     _saes = traitlets.List(["mid", "wide"]).tag(sync=True)
     _vectors = traitlets.List(["joy - sorrow", "formal"]).tag(sync=True)
+    _notes = traitlets.List(["mid/7: fires on joy\nand on its synonyms"]).tag(sync=True)
 
     def __init__(self, edits: tuple[dict[str, Any], ...] = ()) -> None:
         super().__init__({})

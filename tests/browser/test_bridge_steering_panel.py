@@ -197,9 +197,9 @@ class TestEdits:
 class TestTexts:
     def test_streaming_moves_nothing_and_keeps_the_focus(self, page, view):
         below = ".saew-legend, .saew-controls, .saew-left, .saew-side-effect, .saew-side-text"
-        before = tops(page, below)
         token = page.locator(".saew-writing").nth(1).locator(".saew-tok").nth(2)
-        token.focus()
+        token.focus()  # may scroll the page
+        before = tops(page, below)
         page.evaluate("window.kept = document.activeElement")
         for n in (3, 8, 15, 4, 20, len(pieces(STEERED))):
             view.write(n, running=True)
