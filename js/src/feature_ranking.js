@@ -144,8 +144,8 @@ function render({ model, el }) {
     h(".tokens", h(".flex.note", "Features of", whole, "or of one token:"), strip.grid, notes.box),
     h(".controls", ...fields.map(({ box }) => box), named("Method", method), scope.box),
     h(".controls.view", formula, order.box, named("k", count)),
-    h(".readout", line, write, remarks.box),
-    h(".charts", chart, scatter.box),
+    h(".readout", line, write),
+    h(".charts", chart, h(".plot", scatter.box, remarks.box)),
   );
 
   // ---- drawing

@@ -57,7 +57,7 @@ export function makeScatter({ onFollow, onChoose }) {
     if (row >= 0) onChoose(row);
   });
   return {
-    box: h(".plot@group", { label: "Attribution against ablation" }, picture, line),
+    box: h("@group", { label: "Attribution against ablation" }, picture, line),
     /** @param {Ranking} ranking @param {Set<number>} strong rows to draw larger @param {number} r @param {string} unit */
     show(ranking, strong, r, unit) {
       held = ranking;
